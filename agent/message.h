@@ -102,6 +102,7 @@ struct message {
 	bool touched;              /* wire() said yes for this attempt */
 	bool is_ad;
 	bool cancel;               /* cancel_yn was Y after the claim */
+	bool is_repeated;          /* mt_result has this req_key already: 2011 */
 	char client_key[CLIENT_KEY_LEN + 1];
 	char created_at[32];       /* exact text form, only to be handed back to the database */
 	char to_wire[40];          /* recipient in international form, digits only: "821012345678" */
