@@ -1,0 +1,43 @@
+# tests/sources.mk - unit tests, what they share, and the fuzz targets.
+#
+# Add a unit test: write tests/unit/test_<thing>.c (cmocka, one group, one program) and add the line
+# "	tests/unit/test_<thing>" to unit_tests. It links libmtrelay.a and the test library. A test that needs more
+# sources says so as tests_unit_test_<thing>_SOURCES = ... (all of its files).
+# In a test: getenv("MTRELAY_SRCDIR") is the top of the source, getenv("MTRELAY_BUILDDIR") that of the build.
+# Python tests are found by their name below tests/integration, tests/sim and tests/fault and need no line here.
+
+unit_tests =
+
+# Base
+unit_tests +=
+
+# Databases
+unit_tests +=
+
+# Core
+unit_tests +=
+
+# Channels and programs
+unit_tests +=
+
+# Drivers for tests and helpers that several tests share.
+test_library =
+
+EXTRA_DIST += tests/tsan.supp
+
+if HAVE_TESTS
+check_LIBRARIES += libmtrelaytest.a
+libmtrelaytest_a_SOURCES = $(test_library)
+check_PROGRAMS += $(unit_tests)
+TESTS += $(unit_tests)
+LDADD = libmtrelaytest.a $(relay_libs) $(CMOCKA_LIBS) $(SQLITE_LIBS)
+else
+EXTRA_DIST += $(test_library)
+endif
+
+# Fuzz targets: tests/fuzz/fuzz_<thing>.c with LLVMFuzzerTestOneInput(); built by --enable-sanitizer=fuzzer.
+fuzz_targets =
+
+if ENABLE_FUZZER
+noinst_PROGRAMS += $(fuzz_targets)
+endif
