@@ -1,0 +1,1 @@
+"""Provider simulator of the mtrelay tests: see mtsim.py beside this package."""
