@@ -11,6 +11,8 @@
 #include <stdint.h>
 
 int64_t clock_mono_ms(void);
+/* Only for protocols that want this unit. */
+int64_t clock_mono_us(void);
 int64_t clock_boot_ms(void);
 /* Wall time as "2026-11-21T10:00:00.123Z" into buf (at least 25 bytes); returns buf. */
 const char *clock_wall_text(char *buf, size_t size);
