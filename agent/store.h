@@ -13,13 +13,13 @@
 #include "agent/batch.h"
 #include "agent/err.h"
 #include "agent/message.h"
+#include "agent/result.h"
 #include "drivers/db/db.h"
 
 #define STORE_SCHEMA_VERSION 1
 #define STORE_ID_MAX 64
 
 enum row_status { ROW_READY, ROW_SENDING, ROW_ACCEPTED, ROW_UNKNOWN, ROW_HELD, ROW_DEFERRED };
-enum result_class { RESULT_OK, RESULT_FAIL, RESULT_UNKNOWN };
 enum text_policy { TEXT_KEEP, TEXT_MASK, TEXT_DROP };
 
 struct store;
