@@ -5,10 +5,28 @@
 
 # base: knows nothing of messages
 libmtrelay_a_SOURCES += \
+	agent/arena.c \
+	agent/arena.h \
+	agent/buf.c \
+	agent/buf.h \
+	agent/clock.c \
 	agent/clock.h \
+	agent/err.c \
 	agent/err.h \
+	agent/failpoint.c \
+	agent/failpoint.def \
+	agent/failpoint.h \
+	agent/lane.c \
 	agent/lane.h \
-	agent/log.h
+	agent/log.c \
+	agent/log.h \
+	agent/notify.c \
+	agent/notify.h \
+	agent/stats.c \
+	agent/stats.def \
+	agent/stats.h \
+	agent/text.c \
+	agent/text.h
 
 # core
 libmtrelay_a_SOURCES +=

@@ -8,7 +8,7 @@
 
 enum stat_kind { STAT_COUNTER, STAT_GAUGE };
 
-enum stat {
+enum stat_id {
 #define STAT_DEF(name, kind, unit, sentence) STAT_##name,
 #include "agent/stats.def"
 #undef STAT_DEF
@@ -22,12 +22,12 @@ struct stat_info {
 	const char *sentence;
 };
 
-void stat_add(enum stat s, int64_t n);
-void stat_inc(enum stat s);
-void stat_dec(enum stat s); /* gauges only */
-void stat_set(enum stat s, int64_t value); /* gauges only */
-int64_t stat_get(enum stat s);
-const struct stat_info *stat_info(enum stat s);
+void stat_add(enum stat_id s, int64_t n);
+void stat_inc(enum stat_id s);
+void stat_dec(enum stat_id s); /* gauges only */
+void stat_set(enum stat_id s, int64_t value); /* gauges only */
+int64_t stat_get(enum stat_id s);
+const struct stat_info *stat_info(enum stat_id s);
 /* In the order of stats.def. Each value is read by itself; together they are no snapshot. */
 void stats_each(void (*cb)(const struct stat_info *info, int64_t value, void *ctx), void *ctx);
 /* Tests: all back to 0. */
