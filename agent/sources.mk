@@ -22,6 +22,8 @@ libmtrelay_a_SOURCES += \
 	agent/log.h \
 	agent/notify.c \
 	agent/notify.h \
+	agent/sha256.c \
+	agent/sha256.h \
 	agent/stats.c \
 	agent/stats.def \
 	agent/stats.h \
@@ -29,7 +31,23 @@ libmtrelay_a_SOURCES += \
 	agent/text.h
 
 # core
-libmtrelay_a_SOURCES +=
+libmtrelay_a_SOURCES += \
+	agent/batch.h \
+	agent/cp949.c \
+	agent/cp949.h \
+	agent/cp949_table.h \
+	agent/key.c \
+	agent/key.h \
+	agent/message.c \
+	agent/message.h \
+	agent/msg_type.def \
+	agent/number.c \
+	agent/number.h \
+	agent/result.c \
+	agent/result.def \
+	agent/result.h \
+	agent/validate.c \
+	agent/validate.h
 
 # the daemon's main program
 mtrelayd_SOURCES += \

@@ -3,6 +3,7 @@
 dist_noinst_SCRIPTS += \
 	scripts/bootstrap \
 	scripts/check-layers \
+	scripts/gen-cp949 \
 	scripts/install-deps \
 	scripts/test
 TESTS += scripts/check-layers
