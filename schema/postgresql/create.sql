@@ -58,6 +58,7 @@ CREATE TABLE IF NOT EXISTS {send} (
   client_key VARCHAR(30) NULL,
   provider_id VARCHAR(100) NULL,
   first_sent_at TIMESTAMPTZ(3) NULL,
+  last_sent_at TIMESTAMPTZ(3) NULL,
   hold_code CHAR(4) NULL,
   pend_class VARCHAR(8) NULL,
   pend_code CHAR(4) NULL,

@@ -63,6 +63,7 @@ CREATE TABLE IF NOT EXISTS {send} (
   client_key VARCHAR(30),
   provider_id VARCHAR(100),
   first_sent_at VARCHAR(23),
+  last_sent_at VARCHAR(23),
   hold_code CHAR(4),
   pend_class VARCHAR(8),
   pend_code CHAR(4),
