@@ -1,11 +1,11 @@
 /* conf.h - the configuration: read, checked as a whole, immutable, counted.
  *
- * Owns everything that it points to; what hangs below a struct conf lives until the last conf_unref(). Main (loop) thread
- * only; other threads read what they were given while a reference is held for them. A reload loads a new struct and swaps
- * one pointer, or keeps the old one.
- * Fields are named as the options, which stand with default, range and meaning in agent/conf.def: a duration is
- * int64_t <name>_ms, a size int64_t <name>_bytes, a string const char * (NULL when unset), a number int64_t, a
- * list const char **<name> with <name>_count, a word its enum. */
+ * Owns everything that it points to; what hangs below a struct conf lives until the last
+ * conf_unref(). Main (loop) thread only; other threads read what they were given while a reference
+ * is held for them. A reload loads a new struct and swaps one pointer, or keeps the old one. Fields
+ * are named as the options, which stand with default, range and meaning in agent/conf.def: a
+ * duration is int64_t <name>_ms, a size int64_t <name>_bytes, a string const char * (NULL when
+ * unset), a number int64_t, a list const char **<name> with <name>_count, a word its enum. */
 #ifndef MTRELAY_CONF_H
 #define MTRELAY_CONF_H
 #include <stdbool.h>
@@ -18,7 +18,12 @@
 #include "drivers/db/db.h"
 
 enum conf_http { CONF_HTTP_AUTO, CONF_HTTP_1_1, CONF_HTTP_2 };
-enum conf_on_unknown { CONF_UNKNOWN_AUTO, CONF_UNKNOWN_HOLD, CONF_UNKNOWN_RESEND, CONF_UNKNOWN_CLOSE };
+enum conf_on_unknown {
+	CONF_UNKNOWN_AUTO,
+	CONF_UNKNOWN_HOLD,
+	CONF_UNKNOWN_RESEND,
+	CONF_UNKNOWN_CLOSE
+};
 enum conf_text { CONF_TEXT_KEEP, CONF_TEXT_MASK, CONF_TEXT_DROP };
 
 #define CONF_IN_AGENT 0x001
@@ -94,7 +99,8 @@ struct conf {
 	struct conf_origin *origin; /* where each value came from, and the memory of all of it */
 };
 
-/* What is wrong with a file: one sentence each, in the order of the lines. line 0: the file as a whole. */
+/* What is wrong with a file: one sentence each, in the order of the lines. line 0: the file as a
+ * whole. */
 struct conf_problem {
 	char *file;
 	int line;
@@ -108,11 +114,11 @@ struct conf_problems {
 void conf_problems_print(FILE *f, const struct conf_problems *p);
 void conf_problems_free(struct conf_problems *p);
 
-/* Reads and checks all but the other files that it names. RC_OK gives *out with one reference, everything else NULL and at
- * least one problem. p starts as zeroes and is added to. */
+/* Reads and checks all but the other files that it names. RC_OK gives *out with one reference,
+ * everything else NULL and at least one problem. p starts as zeroes and is added to. */
 enum rc conf_load(const char *path, struct conf **out, struct conf_problems *p) MUST_USE;
-/* Adds a problem for each named file that this process, as the user that it is now, cannot use, and for each secret that
- * others may read. RC_CONFIG when there was one. */
+/* Adds a problem for each named file that this process, as the user that it is now, cannot use, and
+ * for each secret that others may read. RC_CONFIG when there was one. */
 enum rc conf_check_files(const struct conf *c, struct conf_problems *p) MUST_USE;
 struct conf *conf_ref(struct conf *c);
 void conf_unref(struct conf *c); /* NULL is allowed */
@@ -121,21 +127,24 @@ void conf_unref(struct conf *c); /* NULL is allowed */
 const struct conf_channel *conf_channel_find(const struct conf *c, const char *name);
 /* The route of a type, NULL when there is none. */
 const struct conf_route *conf_route_find(const struct conf *c, enum msg_type t);
-/* True when host means this machine and nothing else: unset, "localhost" by socket, or a literal loopback address. */
+/* True when host means this machine and nothing else: unset, "localhost" by socket, or a literal
+ * loopback address. */
 bool conf_is_loopback(const char *host);
 
-/* The effective values in the form of the file, each with "default", "derived" or FILE:LINE behind it; no secret is
- * read, so none can be shown. */
+/* The effective values in the form of the file, each with "default", "derived" or FILE:LINE behind
+ * it; no secret is read, so none can be shown. */
 void conf_dump(const struct conf *c, FILE *f);
 void conf_print_sample(FILE *f);
 /* The OPTIONS part of mtrelay.conf(5), as man source. */
 void conf_print_man(FILE *f);
 
-/* Writes the START options that differ, comma separated, into buf; false and "" when there are none. A reload with such
- * a difference is refused: the process would run with half of it. */
-bool conf_reload_check(const struct conf *old_conf, const struct conf *new_conf, char *buf, size_t size);
+/* Writes the START options that differ, comma separated, into buf; false and "" when there are
+ * none. A reload with such a difference is refused: the process would run with half of it. */
+bool conf_reload_check(const struct conf *old_conf, const struct conf *new_conf, char *buf,
+		       size_t size);
 
-/* Reads the first line of a secret's file, without the line end. The caller wipes buf with conf_secret_wipe(). */
+/* Reads the first line of a secret's file, without the line end. The caller wipes buf with
+ * conf_secret_wipe(). */
 enum rc conf_secret_read(const char *path, char *buf, size_t size, struct err *e) MUST_USE;
 void conf_secret_wipe(char *buf, size_t size);
 

@@ -33,6 +33,12 @@ libmtrelay_a_SOURCES += \
 # core
 libmtrelay_a_SOURCES += \
 	agent/batch.h \
+	agent/conf.c \
+	agent/conf.def \
+	agent/conf.h \
+	agent/conf_check.c \
+	agent/conf_print.c \
+	agent/conf_table.h \
 	agent/cp949.c \
 	agent/cp949.h \
 	agent/cp949_table.h \
