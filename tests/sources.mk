@@ -9,7 +9,13 @@
 unit_tests =
 
 # Base
-unit_tests +=
+unit_tests += \
+	tests/unit/test_base \
+	tests/unit/test_failpoint \
+	tests/unit/test_lane \
+	tests/unit/test_log \
+	tests/unit/test_notify \
+	tests/unit/test_text
 
 # Databases
 unit_tests +=
@@ -21,9 +27,14 @@ unit_tests +=
 unit_tests +=
 
 # Drivers for tests and helpers that several tests share.
-test_library =
+test_library = \
+	tests/unit/unit.h
 
 EXTRA_DIST += tests/tsan.supp
+
+# Tests that are scripts.
+dist_check_SCRIPTS = tests/unit/embed_sql.sh
+TESTS += tests/unit/embed_sql.sh
 
 if HAVE_TESTS
 check_LIBRARIES += libmtrelaytest.a
