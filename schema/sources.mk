@@ -8,13 +8,52 @@
 schema_sql =
 
 # mysql
-schema_sql +=
+schema_sql += \
+	schema/mysql/check_clock.sql \
+	schema/mysql/check_columns.sql \
+	schema/mysql/check_indexes.sql \
+	schema/mysql/check_obstacles.sql \
+	schema/mysql/check_settings.sql \
+	schema/mysql/check_table.sql \
+	schema/mysql/check_write.sql \
+	schema/mysql/code_set.sql \
+	schema/mysql/create.sql \
+	schema/mysql/grants.sql \
+	schema/mysql/schema_version.sql \
+	schema/mysql/schema_version_set.sql \
+	schema/mysql/views.sql
 
 # postgresql
-schema_sql +=
+schema_sql += \
+	schema/postgresql/check_clock.sql \
+	schema/postgresql/check_columns.sql \
+	schema/postgresql/check_indexes.sql \
+	schema/postgresql/check_obstacles.sql \
+	schema/postgresql/check_settings.sql \
+	schema/postgresql/check_table.sql \
+	schema/postgresql/check_write.sql \
+	schema/postgresql/code_set.sql \
+	schema/postgresql/create.sql \
+	schema/postgresql/grants.sql \
+	schema/postgresql/schema_version.sql \
+	schema/postgresql/schema_version_set.sql \
+	schema/postgresql/views.sql
 
 # sqlite
-schema_sql +=
+schema_sql += \
+	schema/sqlite/check_clock.sql \
+	schema/sqlite/check_columns.sql \
+	schema/sqlite/check_indexes.sql \
+	schema/sqlite/check_obstacles.sql \
+	schema/sqlite/check_settings.sql \
+	schema/sqlite/check_table.sql \
+	schema/sqlite/check_write.sql \
+	schema/sqlite/code_set.sql \
+	schema/sqlite/create.sql \
+	schema/sqlite/grants.sql \
+	schema/sqlite/schema_version.sql \
+	schema/sqlite/schema_version_set.sql \
+	schema/sqlite/views.sql
 
 libmtrelay_a_SOURCES += \
 	schema/sql_source.c \
