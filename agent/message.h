@@ -50,6 +50,7 @@ enum outcome_kind {
 struct outcome {
 	enum outcome_kind kind;
 	bool duplicate;         /* with ACCEPTED: the provider said that it knows the key already */
+	bool is_final;          /* with ACCEPTED: no report will come, this is the result; set by the pipeline from the capabilities */
 	bool certainly_ended;   /* with DEFERRED: the provider took and dropped this key (a new generation is due) */
 	char code[RESULT_CODE_LEN + 1]; /* our code, with REJECTED; a hint otherwise */
 	uint32_t retry_after_ms;        /* with DEFERRED: not before; 0: the pipeline's own pause */

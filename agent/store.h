@@ -187,7 +187,10 @@ struct store_row {
 	int32_t leg, try_no, generation;
 	enum msg_type type;
 	int64_t since_first_ms;   /* since first_sent_at of the leg, 0 when NULL */
+	int64_t since_try_ms;     /* since the last attempt was claimed (last_sent_at), 0 when NULL */
 	int64_t until_close_ms;   /* till its close time */
+	bool is_resend;           /* in SENDING by store_resend() with the key kept: an older attempt is open. The store remembers it in
+	                           * the row (pend_class 'OPEN'), so that a recovery never takes it for a first attempt */
 	char client_key[CLIENT_KEY_LEN + 1];
 	char channel[33];
 	char owner[STORE_ID_MAX + 1];

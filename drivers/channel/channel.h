@@ -37,6 +37,7 @@ struct channel_caps {
 	bool has_reports;        /* false: accepted is the end (channel null) */
 	enum number_form number_form;
 	enum channel_charset charset;
+	bool letters_in_sender;  /* alphanumeric senders are possible */
 	unsigned sms_bytes;      /* longest SMS, in bytes as the carrier counts */
 	unsigned lms_bytes;
 };
