@@ -5,5 +5,6 @@ dist_noinst_SCRIPTS += \
 	scripts/check-layers \
 	scripts/gen-cp949 \
 	scripts/install-deps \
+	scripts/run-unit \
 	scripts/test
 TESTS += scripts/check-layers
