@@ -128,12 +128,15 @@ def sim(request, _shared_sim):
     if mark:
         with Sim(**mark.kwargs) as own:
             yield own
+            assert own.stats()["internal_errors"] == 0, own.proc.tail()
         return
     shared = _shared_sim()
     shared.reset()
     shared.config(**DEFAULT_SETTINGS)
     shared.listen(True)
     yield shared
+    if shared.proc.alive():
+        assert shared.stats()["internal_errors"] == 0, shared.proc.tail()
 
 
 @pytest.fixture

@@ -19,7 +19,6 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -706,7 +705,8 @@ def main():
         base = server.create()
         print(json.dumps({"kind": kind, "dir": server.dir, "port": server.port, "name": base.name,
                           "config": base.agent_config()}), flush=True)
-        signal.sigwait([signal.SIGINT, signal.SIGTERM]) if kind != "sqlite" else time.sleep(0)
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+        signal.sigwait({signal.SIGINT, signal.SIGTERM})
     finally:
         server.close()
 

@@ -45,7 +45,8 @@ class Control:
                    listening=self.server.sock is not None, pid=os.getpid(),
                    max_rss_kib=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
         for name in ("accepted", "phone", "rejected", "duplicates_refused", "reports_handed_out", "requests_send",
-                     "requests_reports", "requests_logs", "connections", "tls_errors", "unauthorised", "throttled"):
+                     "requests_reports", "requests_logs", "connections", "tls_errors", "unauthorised", "throttled",
+                     "internal_errors"):
             out.setdefault(name, 0)
         return out
 

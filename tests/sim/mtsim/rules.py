@@ -126,8 +126,11 @@ class Rule:
             raise RuleError("garbage: %r is none of %s" % (self.do["garbage"], ", ".join(sorted(GARBAGE))))
         if self.do.get("how", "fin") not in ("fin", "rst"):
             raise RuleError("how: fin or rst")
-        self.patterns = [(i, re.compile(match[k])) for i, k in enumerate(("to", "id", "sender", "text"))
-                         if k in match]
+        try:
+            self.patterns = [(i, re.compile(match[k])) for i, k in enumerate(("to", "id", "sender", "text"))
+                             if k in match]
+        except (re.error, TypeError) as e:
+            raise RuleError("match: a pattern is no regular expression: %s" % e)
         self.nth = _nth(match["nth"]) if "nth" in match else None
         self.probability = match.get("probability")
         self.random = random.Random(match.get("seed", 1))
