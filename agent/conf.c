@@ -248,7 +248,7 @@ conf_nearest(const char *name, const char *(*next)(const void *ctx, size_t i), c
 	for (size_t i = 0; (word = next(ctx, i)) != NULL; i++) {
 		unsigned steps = distance(name, word);
 
-		if (steps < best_steps) {
+		if (word[0] != '\0' && steps < best_steps) {
 			best_steps = steps;
 			best = word;
 		}

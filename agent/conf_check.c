@@ -17,13 +17,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "agent/failpoint.h"
 #include "agent/text.h"
-
-#ifdef ENABLE_FAILPOINTS
-#define HAS_FAILPOINTS true
-#else
-#define HAS_FAILPOINTS false
-#endif
 
 struct checker {
 	const struct conf *c;
@@ -276,18 +271,17 @@ check_agent(struct checker *k)
 	const struct conf *c = k->c;
 	const struct conf_option *id = opt(CONF_AGENT, "id"), *user = opt(CONF_AGENT, "user");
 
-	if (c->agent.id == NULL)
+	if (c->agent.id == NULL && !is_refused(c, 0, id))
 		conf_problem_at(k->p, c, 0, id,
 				"agent.id must be set, because this host has no name");
-	else if (!is_only_of(c->agent.id, WORD_CHARS))
+	else if (c->agent.id != NULL && !is_only_of(c->agent.id, WORD_CHARS))
 		conf_problem_at(k->p, c, 0, id,
 				"agent.id = \"%s\": use letters, digits and . _ - only",
 				c->agent.id);
-	if (strcmp(c->agent.user, "root") == 0)
-		conf_problem_at(
-			k->p, c, 0, user,
-			"agent.user = \"root\": the agent never sends as root; name another user");
-	if (HAS_FAILPOINTS && c->agent.production)
+	if (c->agent.production && strcmp(c->agent.user, "root") == 0)
+		conf_problem_at(k->p, c, 0, user,
+				"agent.user = \"root\" in production: name a user without rights");
+	if (FAILPOINTS_BUILT && c->agent.production)
 		conf_problem_at(k->p, c, 0, opt(CONF_AGENT, "production"),
 				"agent.production = true: this mtrelayd was built with failpoints, "
 				"which are for tests; "
@@ -379,7 +373,8 @@ check_database(struct checker *k)
 	if (!known)
 		conf_problem_at(
 			k->p, k->c, 0, opt(CONF_DATABASE, "dialect"),
-			"database.dialect: write one of mysql|postgresql|sqlite in double quotes");
+			"database.dialect = \"%s\" is not known; use mysql, postgresql or sqlite",
+			d->dialect);
 	if (d->prefix[0] != '\0' && !text_is_identifier(d->prefix, 16))
 		conf_problem_at(
 			k->p, k->c, 0, opt(CONF_DATABASE, "prefix"),
@@ -456,8 +451,8 @@ check_urls(struct checker *k, size_t i)
 	if (ch->source_address != NULL && inet_pton(AF_INET, ch->source_address, addr) != 1 &&
 	    inet_pton(AF_INET6, ch->source_address, addr) != 1)
 		conf_problem_at(k->p, k->c, i, source,
-				"channels[%zu].source_address = \"%s\" is no IP address; write one "
-				"of this host",
+				"channels[%zu].source_address = \"%s\" is no IP address; "
+				"use one that this host has",
 				i, ch->source_address);
 }
 
@@ -608,6 +603,14 @@ check_order(struct checker *k, enum conf_section sa, const char *na, enum conf_s
 			nb, conf_number(tb, sizeof tb, b->kind, vb));
 }
 
+static int64_t
+longest_answer_ms(const struct conf_channel *ch)
+{
+	bool is_null = ch->driver != NULL && strcmp(ch->driver, "null") == 0;
+
+	return is_null ? ch->latency_ms : ch->answer_timeout_ms;
+}
+
 /* From before the claim to the end of an answer the row must be ours with something to spare, or
  * another agent takes it while its bytes are under way. */
 static void
@@ -620,11 +623,11 @@ check_lease(struct checker *k)
 	char a[32], b[32], d[32], e[32];
 
 	for (size_t i = 0; i < c->channel_count; i++) {
-		if (slow == NULL || c->channels[i].answer_timeout_ms > slow->answer_timeout_ms)
+		if (slow == NULL || longest_answer_ms(&c->channels[i]) > longest_answer_ms(slow))
 			slow = &c->channels[i];
 	}
 	if (slow == NULL || is_refused(c, 0, lease) ||
-	    c->times.write_deadline_ms + slow->answer_timeout_ms + margin < c->times.row_lease_ms)
+	    c->times.write_deadline_ms + longest_answer_ms(slow) + margin < c->times.row_lease_ms)
 		return;
 	conf_problem_at(k->p, c, 0, lease,
 			"times.row_lease (%s) must be more than times.write_deadline (%s) + "
@@ -633,7 +636,7 @@ check_lease(struct checker *k)
 			text_ms_format(a, sizeof a, c->times.row_lease_ms),
 			text_ms_format(b, sizeof b, c->times.write_deadline_ms),
 			slow->name != NULL ? slow->name : "?",
-			text_ms_format(d, sizeof d, slow->answer_timeout_ms),
+			text_ms_format(d, sizeof d, longest_answer_ms(slow)),
 			text_ms_format(e, sizeof e, margin));
 }
 

@@ -21,7 +21,8 @@ unit_tests += \
 unit_tests +=
 
 # Core
-unit_tests +=
+unit_tests += \
+	tests/unit/test_conf
 
 # Channels and programs
 unit_tests +=
