@@ -1,4 +1,4 @@
-"""Fixtures of the integration tests.
+"""Fixtures of all Python tests (integration, fault; sim has its own simulator).
 
   database   a fresh database of every kind that was asked for; the test runs once a kind
              (--db sqlite,mariadb,postgresql is the default; --db all adds mysql56 and mariadb-odbc)
@@ -6,16 +6,19 @@
   sim        a provider simulator, fresh truth for each test; @pytest.mark.sim(report_delay_ms=0, ...) gives options
   agent      factory: agent(extra={...}, channel={...}, start=True) -> running Agent; all are ended after the test
   oracle     Oracle of this database and this simulator
+  failpoints skips the test unless the build has fault points
+  folder     temporary folder with a short path
 
 Servers are started when the first test needs them, shared by the session, and ended by pid.
 """
 
 import os
+import subprocess
 import sys
 
 import pytest
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 from lib import db as dbs                # noqa: E402
 from lib import paths                    # noqa: E402
@@ -29,14 +32,6 @@ DEFAULT = ("sqlite", "mariadb", "postgresql")
 def pytest_addoption(parser):
     parser.addoption("--db", default=os.environ.get("MTRELAY_TEST_DB", ",".join(DEFAULT)),
                      help="kinds of database, comma separated, or all: %s" % ", ".join(dbs.KINDS))
-
-
-def pytest_configure(config):
-    config.addinivalue_line("markers", "db(*kinds): run on these kinds of database only")
-    config.addinivalue_line("markers", "noschema: leave the database empty")
-    config.addinivalue_line("markers", "sim(**options): options of the simulator")
-    config.addinivalue_line("markers", "failpoints: needs a build with fault points")
-    config.addinivalue_line("markers", "slow: takes more than a few seconds")
 
 
 def wanted(config):
@@ -174,7 +169,6 @@ def oracle(database, request):
 @pytest.fixture
 def failpoints():
     """Names of the fault points of this build; skips when there are none.  The build says so by itself."""
-    import subprocess
     done = subprocess.run([paths.program("mtrelayd"), "--version"], capture_output=True, text=True, timeout=30,
                           env=dict(os.environ, MTRELAY_FAILPOINT="no such point"))
     if done.returncode != 78:
