@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "agent/log.h"
+#include "agent/schema.h"
 #include "agent/session.h"
 
 #define LANE_JOBS 16
@@ -30,19 +31,9 @@ session_open_store(const struct store_config *cfg, bool accept_weak, struct stor
 	rc = store_facts_read(st, &f, e);
 	if (rc != RC_OK)
 		goto failed;
-	if (f.schema_version == 0) {
-		rc = err_set(e, RC_CONFIG, 0, "session.open",
-			     "the database has no mtrelay tables with prefix \"%s\"; run: mtrelayctl schema --apply", cfg->prefix);
+	rc = schema_require(f.schema_version, cfg->prefix, e);
+	if (rc != RC_OK)
 		goto failed;
-	}
-	if (f.schema_version != STORE_SCHEMA_VERSION) {
-		rc = err_set(e, RC_CONFIG, 0, "session.open",
-			     f.schema_version > STORE_SCHEMA_VERSION
-				     ? "the tables have schema version %d, this program knows %d: install the newer mtrelay"
-				     : "the tables have schema version %d, this program needs %d; run: mtrelayctl schema --apply",
-			     f.schema_version, STORE_SCHEMA_VERSION);
-		goto failed;
-	}
 	if (f.durability == DURABLE_NOT && !accept_weak) {
 		rc = err_set(e, RC_CONFIG, 0, "session.open", "%s", f.durability_text);
 		goto failed;

@@ -33,15 +33,22 @@ libmtrelay_a_SOURCES += \
 # core
 libmtrelay_a_SOURCES += \
 	agent/batch.h \
+	agent/codemap.c \
+	agent/codemap.h \
 	agent/conf.c \
 	agent/conf.def \
 	agent/conf.h \
 	agent/conf_check.c \
 	agent/conf_print.c \
 	agent/conf_table.h \
+	agent/control.h \
+	agent/control.def \
+	agent/control.c \
 	agent/cp949.c \
 	agent/cp949.h \
 	agent/cp949_table.h \
+	agent/journal.h \
+	agent/journal.c \
 	agent/key.c \
 	agent/key.h \
 	agent/message.c \
@@ -49,9 +56,19 @@ libmtrelay_a_SOURCES += \
 	agent/msg_type.def \
 	agent/number.c \
 	agent/number.h \
+	agent/relay.h \
+	agent/relay.c \
+	agent/recover.h \
+	agent/recover.c \
+	agent/pipeline.h \
+	agent/pipeline.c \
 	agent/result.c \
 	agent/result.def \
 	agent/result.h \
+	agent/store_setup.h \
+	agent/store_setup.c \
+	agent/session.h \
+	agent/session.c \
 	agent/validate.c \
 	agent/validate.h
 

@@ -1,0 +1,23 @@
+/* recover.h - what a start does about the attempts of the last one, before anything new is claimed.
+ *
+ * Blocking, on the main thread, with a store of its own. Answers in the journal are settled; attempts with a mark and without an
+ * answer become UNKNOWN; rows of ours in SENDING go back to READY only where the journal, unbroken and of this boot, proves that no
+ * byte of them can have left. Running it twice does no harm. */
+#ifndef MTRELAY_RECOVER_H
+#define MTRELAY_RECOVER_H
+#include "agent/conf.h"
+#include "agent/journal.h"
+#include "agent/store.h"
+
+struct recovered {
+	int64_t answered, unknown, released, touched;
+};
+
+enum rc recover_run(struct store *st, struct journal *j, const struct journal_info *info, const struct conf *c,
+		    struct recovered *out, struct err *e) MUST_USE;
+/* The database lost commits: rows that the journal knows better (a SUBMIT of a later try than the row has) go to UNKNOWN.
+ * marks is what journal_scan() gave. Any thread, with its own store. */
+enum rc recover_lost_commits(struct store *st, const struct journal_mark *marks, size_t n, int64_t delay_ms, int64_t *touched,
+			     struct err *e) MUST_USE;
+
+#endif

@@ -1,0 +1,960 @@
+/* relay.c - see relay.h.
+ *
+ * Order of a start: journal and lock, database, registration, recovery, lanes, channels, control, ready. The end is the reverse.
+ * DIAGNOSTICS (events): relay.start, relay.ready, relay.recovered, relay.stop, relay.waiting, relay.taken_over, relay.frozen,
+ * relay.unfrozen, relay.stuck, relay.reload, care.failed, heartbeat.failed, clock.jump. */
+#include "config.h"
+#include <errno.h>
+#include <event2/event.h>
+#include <event2/thread.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include <time.h>
+#include <unistd.h>
+#include "agent/clock.h"
+#include "agent/control.h"
+#include "agent/journal.h"
+#include "agent/log.h"
+#include "agent/notify.h"
+#include "agent/pipeline.h"
+#include "agent/recover.h"
+#include "agent/relay.h"
+#include "agent/schema.h"
+#include "agent/session.h"
+#include "agent/stats.h"
+#include "agent/store_setup.h"
+
+#define TICK_MS 500
+#define CARE_STEP 500
+#define CARE_ROUNDS 40
+#define WALK_STEP 5000
+#define UNKNOWN_ROWS 200
+#define COUNT_EVERY_MS 60000
+#define CLOCK_BACK_MS 5000
+#define CONNECT_WAIT_MS 1000
+
+struct beat_job {
+	struct db_job db;
+	struct relay *r;
+	struct store_beat beat;
+	char channels[512];
+	char last_error[256];
+	int64_t expected_seq;
+	int64_t sent_boot_ms;
+	bool busy;
+};
+
+struct care_job {
+	struct db_job db;
+	struct relay *r;
+	struct store_care care;
+	struct store_row unknown[UNKNOWN_ROWS], overdue[UNKNOWN_ROWS];
+	size_t unknown_count, overdue_count;
+	bool busy;
+};
+
+struct walk_job {
+	struct db_job db;
+	struct relay *r;
+	struct store_walk walk;
+	struct store_queue queues[MSG_TYPE_COUNT * PRIORITY_COUNT];
+	bool busy;
+};
+
+struct freeze_job {
+	struct db_job db;
+	struct relay *r;
+	char reason[160];
+	struct journal_mark *marks;
+	size_t n, max;
+	int64_t touched;
+	bool wanted, busy;
+};
+
+struct relay {
+	const char *conf_path;
+	struct conf *conf;
+	struct store_setup setup; /* store_config and the secrets behind it */
+	struct event_base *base;
+	struct journal *journal;
+	struct session *claim, *settle, *care;
+	struct lane *sync;
+	struct event *sync_readable;
+	struct pipeline *pipeline;
+	struct control *control;
+	struct event *signals[6];
+	struct event *tick, *beat_timer, *care_timer, *walk_timer;
+	struct beat_job beat;
+	struct care_job care_job;
+	struct walk_job walk;
+	struct freeze_job freeze;
+	struct store_registration registration;
+	char identity[128];
+	char dialect[16];
+	char started_at[32];
+	int64_t started_ms;
+	int64_t last_count_ms;
+	int64_t last_db_now_ms, last_db_boot_ms;
+	int64_t waiting, unknown, held, oldest_due_ms;
+	bool is_frozen, is_draining, database_ok;
+	int64_t drain_until_ms;
+	int64_t last_watchdog_ms;
+	int status;
+};
+
+static void
+set_timer(struct event *ev, int64_t ms)
+{
+	struct timeval tv = {(time_t)(ms / 1000), (suseconds_t)(ms % 1000) * 1000};
+
+	event_add(ev, &tv);
+}
+
+static void
+leave(struct relay *r, int status)
+{
+	r->status = status;
+	event_base_loopbreak(r->base);
+}
+
+static void
+on_fatal(void *arg, int status, const char *why)
+{
+	log_event(LOG_LEVEL_ERROR, "relay.stop", "status=%d text=\"%s; the supervisor starts a new process\"", status, why);
+	/* Nothing may run on after a mark that could not be written: not even the rest of this turn of the loop. */
+	(void)arg;
+	_exit(status);
+}
+
+/* ---- freeze: the database may have lost acknowledged commits ---- */
+
+static void
+collect_mark(void *arg, const struct journal_mark *m)
+{
+	struct freeze_job *f = arg;
+	struct journal_mark *more;
+
+	if (f->n == f->max) {
+		more = realloc(f->marks, (f->max * 2 + 1024) * sizeof *more);
+		if (more == NULL)
+			return;
+		f->max = f->max * 2 + 1024;
+		f->marks = more;
+	}
+	f->marks[f->n++] = *m;
+}
+
+static enum rc
+freeze_run(struct store *st, struct db_job *j, struct err *e)
+{
+	struct freeze_job *f = (struct freeze_job *)j;
+	enum rc rc;
+
+	rc = store_freeze(st, f->reason, e);
+	if (rc != RC_OK)
+		return rc;
+	return recover_lost_commits(st, f->marks, f->n, f->r->conf->times.unknown_look_ms, &f->touched, e);
+}
+
+static void
+freeze_done(struct db_job *j)
+{
+	struct freeze_job *f = (struct freeze_job *)j;
+
+	f->busy = false;
+	free(f->marks);
+	f->marks = NULL;
+	f->n = f->max = 0;
+	if (j->rc != RC_OK) {
+		log_err(LOG_LEVEL_ERROR, "relay.frozen", &j->err, "text=\"the freeze is not in the database yet; tried again\"");
+		return; /* the next heartbeat sees the same and tries again */
+	}
+	f->wanted = false;
+	log_event(LOG_LEVEL_ERROR, "relay.frozen", "reason=\"%s\" touched=%" PRId64
+		  " text=\"no new claims; compare with the provider, then run: mtrelayctl unfreeze\"", f->reason, f->touched);
+}
+
+static void
+freeze(struct relay *r, const char *reason)
+{
+	struct freeze_job *f = &r->freeze;
+	struct err e;
+
+	r->is_frozen = true;
+	pipeline_freeze(r->pipeline, true);
+	snprintf(f->reason, sizeof f->reason, "%s: %s", r->conf->agent.id, reason);
+	f->wanted = true;
+	if (f->busy)
+		return;
+	f->r = r;
+	f->busy = true;
+	f->db.run = freeze_run;
+	f->db.done = freeze_done;
+	if (journal_scan(r->journal, collect_mark, f, &e) != RC_OK)
+		log_err(LOG_LEVEL_ERROR, "journal.failed", &e, "text=\"cannot read the older segments\"");
+	if (session_submit(r->care, &f->db, true) != RC_OK) {
+		f->db.rc = RC_AGAIN;
+		freeze_done(&f->db);
+	}
+}
+
+/* ---- heartbeat ---- */
+
+static enum rc
+beat_run(struct store *st, struct db_job *j, struct err *e)
+{
+	struct beat_job *b = (struct beat_job *)j;
+
+	return store_heartbeat(st, &b->beat, e);
+}
+
+/* What the database said about itself since the last beat. */
+static void
+judge_database(struct relay *r, const struct beat_job *b)
+{
+	char text[140];
+	int64_t db_gone, host_gone;
+
+	if (r->identity[0] != '\0' && strcmp(r->identity, b->beat.identity) != 0) {
+		snprintf(text, sizeof text, "the database is another one than before (a fail-over or a restored copy)");
+		snprintf(r->identity, sizeof r->identity, "%s", b->beat.identity);
+		freeze(r, text);
+	} else if (b->beat.claim_seq < b->expected_seq) {
+		snprintf(text, sizeof text, "the database has lost acknowledged commits (claim counter %" PRId64 ", was %" PRId64 ")",
+			 b->beat.claim_seq, b->expected_seq);
+		pipeline_set_claim_seq(r->pipeline, b->beat.claim_seq);
+		freeze(r, text);
+	} else if (b->beat.claim_seq > pipeline_claim_seq(r->pipeline)) {
+		pipeline_set_claim_seq(r->pipeline, b->beat.claim_seq);
+	}
+	db_gone = b->beat.db_now_ms - r->last_db_now_ms;
+	host_gone = b->sent_boot_ms - r->last_db_boot_ms;
+	if (r->last_db_now_ms != 0 && db_gone < host_gone - CLOCK_BACK_MS) {
+		snprintf(text, sizeof text, "the database's clock went back by %" PRId64 " s", (host_gone - db_gone) / 1000);
+		freeze(r, text);
+	} else if (r->last_db_now_ms != 0 && db_gone > host_gone + 60000 + CLOCK_BACK_MS) {
+		log_event(LOG_LEVEL_WARN, "clock.jump", "forward_s=%" PRId64, (db_gone - host_gone) / 1000);
+	}
+	r->last_db_now_ms = b->beat.db_now_ms;
+	r->last_db_boot_ms = b->sent_boot_ms;
+}
+
+static void
+beat_done(struct db_job *j)
+{
+	struct beat_job *b = (struct beat_job *)j;
+	struct relay *r = b->r;
+
+	b->busy = false;
+	set_timer(r->beat_timer, r->conf->times.heartbeat_ms);
+	if (j->rc != RC_OK) {
+		if (j->rc != RC_AGAIN)
+			log_err(LOG_LEVEL_WARN, "heartbeat.failed", &j->err, "%s", "");
+		r->database_ok = false;
+		return;
+	}
+	r->database_ok = true;
+	if (!b->beat.is_ours) {
+		log_event(LOG_LEVEL_ERROR, "relay.taken_over",
+			  "agent=%s text=\"another process has taken this agent id over; this one ends at once\"", r->conf->agent.id);
+		leave(r, EX_TEMPFAIL);
+		return;
+	}
+	if (b->beat.count) {
+		r->waiting = b->beat.waiting;
+		r->unknown = b->beat.unknown;
+		r->held = b->beat.held;
+		r->oldest_due_ms = b->beat.oldest_due_ms;
+	}
+	judge_database(r, b);
+	if (r->freeze.wanted && !r->freeze.busy) {
+		char again[160];
+
+		snprintf(again, sizeof again, "%s", strchr(r->freeze.reason, ' ') != NULL ? strchr(r->freeze.reason, ' ') + 1 : "");
+		freeze(r, again);
+	}
+	if (!r->freeze.wanted && !r->freeze.busy && b->beat.is_frozen != r->is_frozen) {
+		r->is_frozen = b->beat.is_frozen;
+		log_event(LOG_LEVEL_WARN, r->is_frozen ? "relay.frozen" : "relay.unfrozen", "agent=%s", r->conf->agent.id);
+		pipeline_freeze(r->pipeline, r->is_frozen);
+	}
+}
+
+static void
+on_beat(evutil_socket_t fd, short what, void *arg)
+{
+	struct relay *r = arg;
+	struct beat_job *b = &r->beat;
+	int64_t now = clock_mono_ms();
+
+	(void)fd;
+	(void)what;
+	if (b->busy)
+		return;
+	memset(&b->beat, 0, sizeof b->beat);
+	pipeline_channel_text(r->pipeline, b->channels, sizeof b->channels);
+	log_last_error(b->last_error, sizeof b->last_error);
+	b->beat.channels = b->channels;
+	b->beat.last_error = b->last_error;
+	b->beat.count = r->last_count_ms == 0 || now - r->last_count_ms >= COUNT_EVERY_MS;
+	if (b->beat.count)
+		r->last_count_ms = now;
+	b->expected_seq = pipeline_claim_seq(r->pipeline);
+	b->sent_boot_ms = clock_boot_ms();
+	b->r = r;
+	b->busy = true;
+	b->db.run = beat_run;
+	b->db.done = beat_done;
+	if (session_submit(r->care, &b->db, true) != RC_OK) {
+		b->busy = false;
+		set_timer(r->beat_timer, r->conf->times.heartbeat_ms);
+	}
+}
+
+/* ---- care ---- */
+
+static bool
+care_goes_on(const struct store_care *c)
+{
+	int64_t full = (int64_t)c->limit;
+
+	return c->leases >= full || c->due >= full || c->closed >= full || c->kept_reports >= full || c->purged >= full ||
+	       c->made_new >= full;
+}
+
+static enum rc
+care_run(struct store *st, struct db_job *j, struct err *e)
+{
+	struct care_job *c = (struct care_job *)j;
+	enum rc rc;
+	int round = 0;
+
+	do {
+		memset(&c->care, 0, sizeof c->care);
+		c->care.limit = CARE_STEP;
+		rc = store_care(st, &c->care, e);
+	} while (rc == RC_OK && care_goes_on(&c->care) && ++round < CARE_ROUNDS);
+	if (rc == RC_OK)
+		rc = store_take_unknown(st, c->unknown, UNKNOWN_ROWS, &c->unknown_count, e);
+	if (rc == RC_OK)
+		rc = store_list_own(st, 0, true, c->overdue, UNKNOWN_ROWS, &c->overdue_count, e);
+	return rc;
+}
+
+static void
+care_done(struct db_job *j)
+{
+	struct care_job *c = (struct care_job *)j;
+	struct relay *r = c->r;
+	struct change ch;
+	size_t i;
+
+	c->busy = false;
+	/* A full page of unknown rows is followed by the next one at once. */
+	set_timer(r->care_timer, j->rc == RC_OK && c->unknown_count == UNKNOWN_ROWS ? 100 : r->conf->times.care_pass_ms);
+	if (j->rc != RC_OK) {
+		if (j->rc != RC_AGAIN)
+			log_err(LOG_LEVEL_WARN, "care.failed", &j->err, "%s", "");
+		return;
+	}
+	if (r->is_draining)
+		return;
+	if (c->unknown_count > 0)
+		pipeline_resolve(r->pipeline, c->unknown, c->unknown_count);
+	/* Our own rows whose lease is over: those in memory still have an answer to come, of the others nobody knows more. */
+	for (i = 0; i < c->overdue_count; i++) {
+		const struct store_row *row = &c->overdue[i];
+
+		if (pipeline_has(r->pipeline, row->msg_id))
+			continue;
+		memset(&ch, 0, sizeof ch);
+		ch.kind = CHANGE_UNKNOWN;
+		ch.msg_id = row->msg_id;
+		ch.fence = row->fence;
+		ch.leg = row->leg;
+		ch.try_no = row->try_no;
+		ch.client_key = row->client_key;
+		ch.new_type = MSG_TYPE_NONE;
+		ch.delay_ms = r->conf->times.unknown_look_ms;
+		pipeline_change(r->pipeline, &ch);
+	}
+}
+
+static void
+on_care(evutil_socket_t fd, short what, void *arg)
+{
+	struct relay *r = arg;
+	struct care_job *c = &r->care_job;
+
+	(void)fd;
+	(void)what;
+	if (c->busy || r->is_draining)
+		return;
+	c->r = r;
+	c->busy = true;
+	c->db.run = care_run;
+	c->db.done = care_done;
+	c->unknown_count = c->overdue_count = 0;
+	if (session_submit(r->care, &c->db, false) != RC_OK) {
+		c->busy = false;
+		set_timer(r->care_timer, 1000);
+	}
+}
+
+static enum rc
+walk_run(struct store *st, struct db_job *j, struct err *e)
+{
+	struct walk_job *w = (struct walk_job *)j;
+
+	return store_walk(st, &w->walk, e);
+}
+
+static void
+walk_done(struct db_job *j)
+{
+	struct walk_job *w = (struct walk_job *)j;
+	struct relay *r = w->r;
+
+	w->busy = false;
+	if (j->rc != RC_OK && j->rc != RC_AGAIN)
+		log_err(LOG_LEVEL_WARN, "care.failed", &j->err, "walk=%" PRId64, w->walk.cursor);
+	/* Steps are paced, so that the walk over a million rows is a murmur for the database. */
+	set_timer(r->walk_timer, j->rc == RC_OK && w->walk.cursor != 0 ? 20 : r->conf->times.walk_ms);
+}
+
+static void
+on_walk(evutil_socket_t fd, short what, void *arg)
+{
+	struct relay *r = arg;
+	struct walk_job *w = &r->walk;
+
+	(void)fd;
+	(void)what;
+	if (w->busy || r->is_draining)
+		return;
+	w->r = r;
+	w->walk.step = WALK_STEP;
+	w->walk.queues = w->queues;
+	w->walk.queue_count = pipeline_queues(r->pipeline, w->queues);
+	w->busy = true;
+	w->db.run = walk_run;
+	w->db.done = walk_done;
+	if (session_submit(r->care, &w->db, false) != RC_OK) {
+		w->busy = false;
+		set_timer(r->walk_timer, 1000);
+	}
+}
+
+/* ---- tick: stuck lanes, watchdog, end of a drain ---- */
+
+static void
+check_stuck(struct relay *r)
+{
+	struct session *all[] = {r->claim, r->settle, r->care};
+	size_t i;
+
+	for (i = 0; i < 3; i++)
+		if (all[i] != NULL && session_busy_ms(all[i]) > r->conf->times.stuck_limit_ms) {
+			log_event(LOG_LEVEL_ERROR, "relay.stuck",
+				  "lane=%s busy_ms=%" PRId64 " text=\"a database call does not come back; the process ends and is started again\"",
+				  session_name(all[i]), session_busy_ms(all[i]));
+			/* The thread cannot be ended safely; the process can: the journal has everything. */
+			_exit(EX_TEMPFAIL);
+		}
+}
+
+static void
+on_tick(evutil_socket_t fd, short what, void *arg)
+{
+	struct relay *r = arg;
+	int64_t now = clock_mono_ms();
+
+	(void)fd;
+	(void)what;
+	set_timer(r->tick, r->is_draining ? 20 : TICK_MS);
+	check_stuck(r);
+	if (notify_watchdog_ms() > 0 && now - r->last_watchdog_ms >= notify_watchdog_ms()) {
+		r->last_watchdog_ms = now;
+		notify_watchdog();
+	}
+	if (!r->is_draining)
+		return;
+	if (pipeline_is_empty(r->pipeline)) {
+		leave(r, EX_OK);
+	} else if (now >= r->drain_until_ms) {
+		log_event(LOG_LEVEL_WARN, "relay.stop", "text=\"the time to drain is over; what is under way is in the journal\"");
+		leave(r, EX_OK);
+	}
+}
+
+/* ---- signals and what control asks for ---- */
+
+void
+relay_drain(struct relay *r)
+{
+	if (r->is_draining) {
+		log_event(LOG_LEVEL_WARN, "relay.stop", "text=\"second request: ending at once\"");
+		leave(r, EX_OK);
+		return;
+	}
+	log_event(LOG_LEVEL_INFO, "relay.stop", "text=\"draining\" most_ms=%" PRId64, r->conf->times.drain_ms);
+	notify_stopping();
+	r->is_draining = true;
+	r->drain_until_ms = clock_mono_ms() + r->conf->times.drain_ms;
+	pipeline_drain(r->pipeline);
+	set_timer(r->tick, 0);
+}
+
+bool
+relay_reload(struct relay *r, char *text, size_t size)
+{
+	struct conf_problems problems = {NULL, 0};
+	struct conf *fresh = NULL;
+	struct err e;
+	char names[256];
+	size_t i, n = 0;
+	bool done = false;
+
+	text[0] = '\0';
+	notify_reloading();
+	if (conf_load(r->conf_path, &fresh, &problems) != RC_OK || conf_check_files(fresh, &problems) != RC_OK) {
+		for (i = 0; i < problems.n && n < size; i++) {
+			log_event(LOG_LEVEL_ERROR, "relay.reload", "file=%s line=%d text=\"%s\"", problems.v[i].file, problems.v[i].line,
+				  problems.v[i].text);
+			n += (size_t)snprintf(text + n, size - n, "%s:%d: %s\n", problems.v[i].file, problems.v[i].line,
+					      problems.v[i].text);
+		}
+	} else if (conf_reload_check(r->conf, fresh, names, sizeof names)) {
+		snprintf(text, size, "changed options that need a restart: %s; the old configuration stays\n", names);
+	} else if (pipeline_reload(r->pipeline, fresh, &e) != RC_OK) {
+		snprintf(text, size, "%s\n", e.text);
+	} else {
+		conf_unref(r->conf);
+		r->conf = conf_ref(fresh);
+		log_set_level(r->conf->log.level);
+		done = true;
+	}
+	log_event(done ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, "relay.reload", "done=%s text=\"%.*s\"", done ? "yes" : "no",
+		  (int)strcspn(text, "\n"), text);
+	conf_unref(fresh);
+	conf_problems_free(&problems);
+	notify_ready();
+	return done;
+}
+
+enum rc
+relay_pause(struct relay *r, const char *channel, bool is_paused, struct err *e)
+{
+	return pipeline_pause(r->pipeline, channel, is_paused, e);
+}
+
+const struct conf *
+relay_conf(const struct relay *r)
+{
+	return r->conf;
+}
+
+static void
+on_signal(evutil_socket_t number, short what, void *arg)
+{
+	struct relay *r = arg;
+	struct err e;
+	char text[1024];
+
+	(void)what;
+	switch (number) {
+	case SIGTERM:
+	case SIGINT:
+		relay_drain(r);
+		break;
+	case SIGHUP:
+		relay_reload(r, text, sizeof text);
+		break;
+	case SIGUSR1:
+		if (log_reopen(&e) != RC_OK)
+			log_err(LOG_LEVEL_ERROR, "log.reopen", &e, "%s", "");
+		break;
+	default:
+		break;
+	}
+}
+
+/* ---- status ---- */
+
+static void
+add_stat(const struct stat_info *info, int64_t value, void *ctx)
+{
+	json_object_set_new(ctx, info->name, json_integer(value));
+}
+
+json_t *
+relay_stats(const struct relay *r)
+{
+	json_t *root = json_object();
+
+	(void)r;
+	stats_each(add_stat, root);
+	return root;
+}
+
+static json_t *
+lane_status(const struct session *s)
+{
+	return json_pack("{s:s, s:I}", "name", session_name(s), "busy_ms", (json_int_t)session_busy_ms(s));
+}
+
+json_t *
+relay_status(const struct relay *r)
+{
+	json_t *root, *lanes = json_array();
+	char error[256];
+
+	json_array_append_new(lanes, lane_status(r->claim));
+	if (r->settle != r->claim)
+		json_array_append_new(lanes, lane_status(r->settle));
+	if (r->care != r->settle)
+		json_array_append_new(lanes, lane_status(r->care));
+	log_last_error(error, sizeof error);
+	root = json_pack("{s:s, s:s, s:I, s:s, s:I, s:s, s:b, s:b, s:b, s:I, s:I, s:I, s:I, s:I, s:s, s:o}", "agent", r->conf->agent.id,
+			 "version", PACKAGE_VERSION, "pid", (json_int_t)getpid(), "started_at", r->started_at, "up_s",
+			 (json_int_t)((clock_mono_ms() - r->started_ms) / 1000), "dialect", r->dialect, "database_ok", r->database_ok,
+			 "is_frozen", r->is_frozen, "is_draining", r->is_draining, "waiting", (json_int_t)r->waiting, "unknown",
+			 (json_int_t)r->unknown, "held", (json_int_t)r->held, "oldest_due_ms", (json_int_t)r->oldest_due_ms, "incarnation",
+			 (json_int_t)r->registration.incarnation, "last_error", error, "lanes", lanes);
+	json_object_set_new(root, "pipeline", pipeline_status(r->pipeline));
+	return root;
+}
+
+/* ---- start ---- */
+
+static void
+wait_ms(int64_t ms)
+{
+	struct timespec ts = {(time_t)(ms / 1000), (long)(ms % 1000) * 1000000};
+
+	notify_extend(ms + 15000);
+	nanosleep(&ts, NULL);
+}
+
+/* The first session: waits for a server that cannot be reached, gives up on what an operator must mend. */
+static enum rc
+connect_first(struct relay *r, struct store **out, struct err *e)
+{
+	int64_t pause = CONNECT_WAIT_MS;
+	enum rc rc;
+
+	for (;;) {
+		rc = session_open_store(&r->setup.cfg, r->conf->database.accept_weak_durability, out, e);
+		if (rc != RC_LOST && rc != RC_AGAIN && rc != RC_UNSURE)
+			return rc;
+		log_err(LOG_LEVEL_WARN, "relay.waiting", e, "for=database");
+		notify_status("waiting for the database: %s", e->text);
+		wait_ms(pause);
+		if (pause < 15000)
+			pause *= 2;
+	}
+}
+
+static void
+keep_first_failure(void *ctx, const struct schema_finding *f)
+{
+	struct err *e = ctx;
+
+	if (f->level == SCHEMA_FAIL && e->rc == RC_OK)
+		(void)err_set(e, RC_CONFIG, 0, "relay.check", "%s: %s", f->thing, f->text);
+	else if (f->level == SCHEMA_WARN)
+		log_event(LOG_LEVEL_WARN, "db.check", "thing=\"%s\" text=\"%s\"", f->thing, f->text);
+}
+
+/* What would break later, in the middle of a message, refuses the start now. */
+static enum rc
+check_tables(const struct relay *r, const char *dialect, struct err *e)
+{
+	const struct db_driver *driver = r->setup.cfg.driver;
+	struct schema_db db = {.driver = driver, .dialect = dialect, .prefix = r->conf->database.prefix};
+	struct err first = {.rc = RC_OK};
+	unsigned fails = 0;
+	enum rc rc;
+
+	rc = driver->open(&r->setup.cfg.params, &db.session, e);
+	if (rc != RC_OK)
+		return rc;
+	rc = schema_check(&db, keep_first_failure, &first, &fails, e);
+	driver->close(db.session);
+	if (rc == RC_OK && fails > 0) {
+		*e = first;
+		rc = RC_CONFIG;
+	}
+	return rc;
+}
+
+static enum rc
+register_agent(struct relay *r, struct store *st, const struct journal_info *info, struct err *e)
+{
+	struct store_agent a;
+	int64_t until = clock_mono_ms() + r->conf->times.agent_lease_ms + r->conf->times.heartbeat_ms;
+	enum rc rc;
+
+	memset(&a, 0, sizeof a);
+	snprintf(a.journal_id, sizeof a.journal_id, "%s", info->id);
+	snprintf(a.boot_id, sizeof a.boot_id, "%s", info->boot_id);
+	snprintf(a.version, sizeof a.version, "%s", PACKAGE_VERSION);
+	if (gethostname(a.host, sizeof a.host - 1) != 0)
+		snprintf(a.host, sizeof a.host, "unknown");
+	a.pid = (int64_t)getpid();
+	for (;;) {
+		rc = store_register(st, &a, &r->registration, e);
+		/* The holder of another journal may be dead: its lease tells, and only the database's clock. */
+		if (rc != RC_AGAIN || clock_mono_ms() >= until)
+			break;
+		log_err(LOG_LEVEL_WARN, "relay.waiting", e, "for=lease");
+		notify_status("waiting: %s", e->text);
+		wait_ms(CONNECT_WAIT_MS);
+	}
+	if (rc == RC_OK)
+		r->setup.cfg.incarnation = r->registration.incarnation;
+	return rc;
+}
+
+static void
+on_sync_readable(evutil_socket_t fd, short what, void *arg)
+{
+	struct relay *r = arg;
+
+	(void)fd;
+	(void)what;
+	lane_collect(r->sync);
+}
+
+static enum rc
+start_lanes(struct relay *r, struct err *e)
+{
+	bool weak = r->conf->database.accept_weak_durability;
+	int64_t sessions = r->conf->database.sessions;
+	enum rc rc;
+
+	rc = session_start("settle", &r->setup.cfg, weak, false, r->base, &r->settle, e);
+	r->claim = r->care = r->settle;
+	if (rc == RC_OK && sessions >= 2)
+		rc = session_start("claim", &r->setup.cfg, weak, false, r->base, &r->claim, e);
+	if (rc == RC_OK && sessions >= 3)
+		rc = session_start("care", &r->setup.cfg, weak, false, r->base, &r->care, e);
+	else
+		r->care = r->settle;
+	if (rc == RC_OK)
+		rc = lane_start("sync", 64, NULL, NULL, NULL, &r->sync, e);
+	if (rc != RC_OK)
+		return rc;
+	r->sync_readable = event_new(r->base, lane_fd(r->sync), EV_READ | EV_PERSIST, on_sync_readable, r);
+	if (r->sync_readable == NULL || event_add(r->sync_readable, NULL) != 0)
+		return err_set(e, RC_NOMEM, 0, "relay.start", "out of memory");
+	return RC_OK;
+}
+
+static enum rc
+start_timers(struct relay *r, struct err *e)
+{
+	static const int numbers[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1};
+	size_t i;
+
+	for (i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+		r->signals[i] = evsignal_new(r->base, numbers[i], on_signal, r);
+		if (r->signals[i] == NULL || event_add(r->signals[i], NULL) != 0)
+			return err_set(e, RC_NOMEM, 0, "relay.start", "cannot handle signals");
+	}
+	r->tick = evtimer_new(r->base, on_tick, r);
+	r->beat_timer = evtimer_new(r->base, on_beat, r);
+	r->care_timer = evtimer_new(r->base, on_care, r);
+	r->walk_timer = evtimer_new(r->base, on_walk, r);
+	if (r->tick == NULL || r->beat_timer == NULL || r->care_timer == NULL || r->walk_timer == NULL)
+		return err_set(e, RC_NOMEM, 0, "relay.start", "out of memory");
+	set_timer(r->tick, TICK_MS);
+	set_timer(r->beat_timer, 0);
+	set_timer(r->care_timer, 50);
+	set_timer(r->walk_timer, r->conf->times.walk_ms / 4);
+	return RC_OK;
+}
+
+static void
+replay_report(void *arg, const struct report *rep, uint64_t number)
+{
+	struct relay *r = arg;
+
+	pipeline_report(r->pipeline, rep, number);
+}
+
+static enum rc
+start(struct relay *r, struct err *e)
+{
+	struct journal_info info;
+	struct recovered rec;
+	struct store_facts facts;
+	struct store *st = NULL;
+	struct pipeline_env env;
+	enum rc rc;
+
+	rc = journal_open(r->conf->agent.state_dir, r->conf->limits.journal_segment_bytes,
+			  (r->conf->limits.journal_keep + 1) * r->conf->limits.journal_segment_bytes, &r->journal, &info, e);
+	if (rc != RC_OK)
+		return rc;
+	rc = store_setup(&r->setup, r->conf, e);
+	if (rc != RC_OK)
+		return rc;
+	rc = connect_first(r, &st, e);
+	if (rc == RC_OK)
+		rc = store_facts_read(st, &facts, e);
+	if (rc == RC_OK)
+		rc = check_tables(r, facts.dialect, e);
+	if (rc != RC_OK)
+		goto out;
+	r->setup.cfg.installation = r->conf->agent.installation != 0 ? (uint32_t)r->conf->agent.installation : facts.installation;
+	snprintf(r->identity, sizeof r->identity, "%s", facts.identity);
+	snprintf(r->dialect, sizeof r->dialect, "%s", facts.dialect);
+	rc = register_agent(r, st, &info, e);
+	if (rc == RC_OK)
+		rc = journal_start(r->journal, r->registration.incarnation, e);
+	if (rc == RC_OK)
+		rc = recover_run(st, r->journal, &info, r->conf, &rec, e);
+	if (rc != RC_OK)
+		goto out;
+	log_event(LOG_LEVEL_INFO, "relay.recovered",
+		  "incarnation=%" PRId64 " answered=%" PRId64 " unknown=%" PRId64 " released=%" PRId64 " touched=%" PRId64
+		  " reports=%zu journal=%s",
+		  r->registration.incarnation, rec.answered, rec.unknown, rec.released, rec.touched, info.reports,
+		  info.is_new ? "new" : info.is_broken ? "broken" : info.same_boot ? "whole" : "older-boot");
+	rc = start_lanes(r, e);
+	if (rc != RC_OK)
+		goto out;
+	env = (struct pipeline_env){.base = r->base,
+				    .journal = r->journal,
+				    .claim = r->claim,
+				    .settle = r->settle,
+				    .sync = r->sync,
+				    .store = &r->setup.cfg,
+				    .claim_seq = r->registration.claim_seq,
+				    .fatal = on_fatal,
+				    .arg = r};
+	rc = pipeline_new(&env, r->conf, &r->pipeline, e);
+	if (rc == RC_OK)
+		rc = pipeline_start(r->pipeline, e);
+	if (rc == RC_OK) {
+		r->is_frozen = facts.is_frozen;
+		pipeline_freeze(r->pipeline, facts.is_frozen);
+		journal_each_report(r->journal, replay_report, r);
+		rc = start_timers(r, e);
+	}
+	if (rc == RC_OK)
+		rc = control_open(r, r->base, r->conf->agent.control_socket, &r->control, e);
+out:
+	store_close(st);
+	return rc;
+}
+
+static int
+status_of(enum rc rc)
+{
+	switch (rc) {
+	case RC_OK:
+		return EX_OK;
+	case RC_CONFIG:
+	case RC_DATA:
+		return EX_CONFIG;
+	case RC_AGAIN:
+	case RC_LOST:
+	case RC_UNSURE:
+		return EX_UNAVAILABLE;
+	case RC_NOMEM:
+		return EX_TEMPFAIL;
+	case RC_BUG:
+		return EX_SOFTWARE;
+	}
+	return EX_SOFTWARE;
+}
+
+static void
+stop(struct relay *r)
+{
+	struct store *st = NULL;
+	struct err e;
+	size_t i;
+
+	control_close(r->control);
+	if (r->pipeline != NULL)
+		pipeline_stop(r->pipeline);
+	if (r->claim != NULL && r->claim != r->settle)
+		session_stop(r->claim);
+	if (r->care != NULL && r->care != r->settle)
+		session_stop(r->care);
+	session_stop(r->settle);
+	if (r->sync_readable != NULL)
+		event_free(r->sync_readable);
+	lane_stop(r->sync);
+	/* A clean end frees the agent id at once; when the database does not answer, the lease does it later. */
+	if (r->status == EX_OK && r->registration.incarnation > 0 && r->database_ok &&
+	    store_open(&r->setup.cfg, &st, &e) == RC_OK) {
+		if (store_sign_off(st, &e) != RC_OK)
+			log_err(LOG_LEVEL_WARN, "relay.stop", &e, "text=\"cannot sign off\"");
+		store_close(st);
+	}
+	pipeline_free(r->pipeline);
+	for (i = 0; i < sizeof r->signals / sizeof *r->signals; i++)
+		if (r->signals[i] != NULL)
+			event_free(r->signals[i]);
+	if (r->tick != NULL)
+		event_free(r->tick);
+	if (r->beat_timer != NULL)
+		event_free(r->beat_timer);
+	if (r->care_timer != NULL)
+		event_free(r->care_timer);
+	if (r->walk_timer != NULL)
+		event_free(r->walk_timer);
+	free(r->freeze.marks);
+	journal_close(r->journal);
+	store_setup_free(&r->setup);
+}
+
+int
+relay_run(const char *conf_path, struct conf *conf)
+{
+	struct relay *r = calloc(1, sizeof *r);
+	struct err e = {.rc = RC_OK};
+	enum rc rc;
+	int status;
+
+	if (r == NULL)
+		return EX_TEMPFAIL;
+	r->conf_path = conf_path;
+	r->conf = conf_ref(conf);
+	r->status = EX_OK;
+	clock_wall_text(r->started_at, sizeof r->started_at);
+	r->started_ms = clock_mono_ms();
+	signal(SIGPIPE, SIG_IGN);
+	log_event(LOG_LEVEL_INFO, "relay.start", "agent=%s version=%s pid=%ld", conf->agent.id, PACKAGE_VERSION, (long)getpid());
+	r->base = event_base_new();
+	rc = r->base == NULL ? err_set(&e, RC_NOMEM, 0, "relay.start", "out of memory") : notify_open(&e);
+	if (rc == RC_OK)
+		rc = start(r, &e);
+	if (rc == RC_OK) {
+		notify_ready();
+		notify_status("running");
+		log_event(LOG_LEVEL_INFO, "relay.ready", "agent=%s dialect=%s", conf->agent.id, r->dialect);
+		event_base_dispatch(r->base);
+	} else {
+		log_err(LOG_LEVEL_ERROR, "relay.stop", &e, "text=\"cannot start\"");
+		notify_status("cannot start: %s", e.text);
+		r->status = status_of(rc);
+	}
+	stop(r);
+	status = r->status;
+	log_event(LOG_LEVEL_INFO, "relay.stop", "status=%d", status);
+	notify_close();
+	conf_unref(r->conf);
+	if (r->base != NULL)
+		event_base_free(r->base);
+	free(r);
+	return status;
+}
