@@ -18,7 +18,10 @@ def _die_with_parent(sig):
 
 
 class Proc:
-    """Popen with its own process group, output to a file, and endings by pid only."""
+    """Popen with its own process group, output to a file, and endings by pid only.
+
+    The kernel ends the child (signal death) when the *thread* that started it ends: start from threads that stay.
+    """
 
     def __init__(self, argv, log_path, env=None, user=None, cwd=None, append=True, pass_fds=(), death=signals.SIGKILL):
         self.argv = argv
