@@ -5,6 +5,17 @@
 
 # contracts, registries, channels
 libmtrelay_a_SOURCES += \
+	drivers/channel/channel.h \
+	drivers/channel/drivers.h \
+	drivers/channel/http.c \
+	drivers/channel/http.h \
+	drivers/channel/infobip.c \
+	drivers/channel/infobip_codec.c \
+	drivers/channel/infobip_codec.h \
+	drivers/channel/null.c \
+	drivers/channel/pace.c \
+	drivers/channel/pace.h \
+	drivers/channel/registry.c \
 	drivers/db/db.h
 
 if HAVE_MYSQL
