@@ -48,7 +48,8 @@ chunk_add(struct arena *a, size_t n)
 	c->size = size;
 	c->used = 0;
 	if (n > a->next_chunk && a->chunks != NULL) {
-		/* A big piece gets a chunk of its own, the room left in the current one stays usable. */
+		/* A big piece gets a chunk of its own, the room left in the current one stays
+		 * usable. */
 		c->next = a->chunks->next;
 		a->chunks->next = c;
 		return c;

@@ -1,8 +1,9 @@
 /* buf.h - a growing byte buffer with a maximum.
  *
- * The first failure sticks: later additions do nothing and buf_rc() tells it, so a text of many pieces is checked once.
- * RC_DATA: the maximum would be passed; RC_NOMEM: no memory. A failed addition adds nothing. b->p is NULL or holds n
- * bytes and a NUL behind them. Belongs to one thread at a time; the owner calls buf_free(). */
+ * The first failure sticks: later additions do nothing and buf_rc() tells it, so a text of many
+ * pieces is checked once. RC_DATA: the maximum would be passed; RC_NOMEM: no memory. A failed
+ * addition adds nothing. b->p is NULL or holds n bytes and a NUL behind them. Belongs to one
+ * thread at a time; the owner calls buf_free(). */
 #ifndef MTRELAY_BUF_H
 #define MTRELAY_BUF_H
 #include <stddef.h>
@@ -29,7 +30,8 @@ const char *buf_text(const struct buf *b);
 void buf_drop(struct buf *b, size_t n);
 /* Forgets content and failure, keeps the memory. */
 void buf_clear(struct buf *b);
-/* Moves the content out, to be freed by the caller; n may be NULL. NULL when a failure stuck or there is no memory. */
+/* Moves the content out, to be freed by the caller; n may be NULL. NULL when a failure stuck or
+ * there is no memory. */
 char *buf_take(struct buf *b, size_t *n);
 void buf_free(struct buf *b);
 /* The same after overwriting the content: for secrets. */

@@ -16,7 +16,8 @@ int64_t clock_mono_us(void);
 int64_t clock_boot_ms(void);
 /* Wall time as "2026-11-21T10:00:00.123Z" into buf (at least 25 bytes); returns buf. */
 const char *clock_wall_text(char *buf, size_t size);
-/* Tests: from now on both clocks stand still at now_ms until the next call; a negative value ends it. */
+/* Tests: from now on both clocks stand still at now_ms until the next call; a negative value ends
+ * it. */
 void clock_fake_set(int64_t now_ms);
 
 #endif

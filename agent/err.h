@@ -1,8 +1,8 @@
 /* err.h - the failure classes and the error record.
  *
- * The class decides the reaction, the record explains it. The function nearest to the cause fills the record,
- * the function that handles the failure logs it, nobody does both. Any thread; a record belongs to
- * its caller and owns nothing. */
+ * The class decides the reaction, the record explains it. The function nearest to the cause fills
+ * the record, the function that handles the failure logs it, nobody does both. Any thread; a
+ * record belongs to its caller and owns nothing. */
 #ifndef MTRELAY_ERR_H
 #define MTRELAY_ERR_H
 
@@ -11,7 +11,7 @@
 
 enum rc {
 	RC_OK = 0,
-	RC_AGAIN,  /* the same call, later: deadlock, lock time-out, window full; nothing was changed */
+	RC_AGAIN,  /* the same call, later: deadlock, lock time-out, full; nothing was changed */
 	RC_LOST,   /* the session is gone and nothing was committed: close, reopen */
 	RC_UNSURE, /* the other side may have acted: read back, never repeat blindly */
 	RC_DATA,   /* this row is bad: set it aside, go on with the others */

@@ -40,8 +40,9 @@ static const struct {
 	enum action action;
 	enum rc rc;
 } actions[] = {
-	{ "kill", ACT_KILL, RC_OK },        { "abort", ACT_ABORT, RC_OK },      { "lost", ACT_CLASS, RC_LOST },
-	{ "unsure", ACT_CLASS, RC_UNSURE }, { "again", ACT_CLASS, RC_AGAIN },   { "config", ACT_CLASS, RC_CONFIG },
+	{ "kill", ACT_KILL, RC_OK },	  { "abort", ACT_ABORT, RC_OK },
+	{ "lost", ACT_CLASS, RC_LOST },	  { "unsure", ACT_CLASS, RC_UNSURE },
+	{ "again", ACT_CLASS, RC_AGAIN }, { "config", ACT_CLASS, RC_CONFIG },
 	{ "data", ACT_CLASS, RC_DATA },
 };
 
@@ -56,7 +57,8 @@ extern void __gcov_dump(void);
 static void
 stall(int64_t ms)
 {
-	struct timespec left = { .tv_sec = (time_t)(ms / 1000), .tv_nsec = (long)(ms % 1000) * 1000000 };
+	struct timespec left = { .tv_sec = (time_t)(ms / 1000),
+				 .tv_nsec = (long)(ms % 1000) * 1000000 };
 
 	while (nanosleep(&left, &left) < 0 && errno == EINTR)
 		;
@@ -130,15 +132,19 @@ arm_one(char *item, struct err *e)
 	}
 	if (p == NULL)
 		return err_set(e, RC_CONFIG, 0, "failpoint.arm",
-			       "MTRELAY_FAILPOINT: \"%.60s\" is no fault point; agent/failpoint.def lists them", item);
+			       "MTRELAY_FAILPOINT: \"%.60s\" is no fault point; "
+			       "agent/failpoint.def lists them",
+			       item);
 	if (action == NULL || !set_action(p, action))
 		return err_set(e, RC_CONFIG, 0, "failpoint.arm",
-			       "MTRELAY_FAILPOINT: %.60s needs an action: kill, abort, stall=MS, lost, unsure, again, "
-			       "config or data",
+			       "MTRELAY_FAILPOINT: %.60s needs an action: kill, abort, stall=MS, "
+			       "lost, unsure, again, config or data",
 			       item);
 	if (nth != NULL && !text_i64(nth, 1, INT64_MAX, &p->nth))
-		return err_set(e, RC_CONFIG, 0, "failpoint.arm",
-			       "MTRELAY_FAILPOINT: %.60s: \"%.20s\" is no count of hits, write 1 or more", item, nth);
+		return err_set(
+			e, RC_CONFIG, 0, "failpoint.arm",
+			"MTRELAY_FAILPOINT: %.60s: \"%.20s\" is no count of hits, write 1 or more",
+			item, nth);
 	return RC_OK;
 }
 
@@ -151,8 +157,8 @@ failpoint_arm(const char *spec, struct err *e)
 
 	memset(points, 0, sizeof points);
 	if (!text_copy(copy, sizeof copy, spec))
-		return err_set(e, RC_CONFIG, 0, "failpoint.arm", "MTRELAY_FAILPOINT is longer than %zu bytes",
-			       sizeof copy - 1);
+		return err_set(e, RC_CONFIG, 0, "failpoint.arm",
+			       "MTRELAY_FAILPOINT is longer than %zu bytes", sizeof copy - 1);
 	while (rc == RC_OK && item != NULL && *item != '\0') {
 		char *next = strchr(item, ',');
 

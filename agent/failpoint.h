@@ -1,11 +1,12 @@
 /* failpoint.h - named fault points between durable effects.
  *
- * All names are rows of failpoint.def. rc = FAILPOINT(name) is RC_OK and costs nothing in the normal build, which holds no
- * code of it. A build with --enable-failpoints reads, before main(),
+ * All names are rows of failpoint.def. rc = FAILPOINT(name) is RC_OK and costs nothing in the
+ * normal build, which holds no code of it. A build with --enable-failpoints reads, before main(),
  *   MTRELAY_FAILPOINT="name:action[:nth][,name:action[:nth]...]"
- * and acts at the nth hit (counted from 1 over all threads), without nth at every hit. Actions: kill (SIGKILL), abort,
- * stall=MS (sleeps, then RC_OK), and lost, unsure, again, config, data, which make FAILPOINT() that class. A wrong
- * value ends the program with one sentence and status 78. Any thread may hit; arming is for start and tests. */
+ * and acts at the nth hit (counted from 1 over all threads), without nth at every hit. Actions:
+ * kill (SIGKILL), abort, stall=MS (sleeps, then RC_OK), and lost, unsure, again, config, data,
+ * which make FAILPOINT() that class. A wrong value ends the program with one sentence and status
+ * 78. Any thread may hit; arming is for start and tests. */
 #ifndef MTRELAY_FAILPOINT_H
 #define MTRELAY_FAILPOINT_H
 #include <stddef.h>
@@ -22,7 +23,8 @@ enum failpoint {
 #define FAILPOINTS_BUILT 1
 #define FAILPOINT(name) failpoint_hit(FP_##name)
 enum rc failpoint_hit(enum failpoint fp);
-/* Replaces what was armed before and forgets all hits; spec is the value of the variable, "" arms nothing. */
+/* Replaces what was armed before and forgets all hits; spec is the value of the variable, "" arms
+ * nothing. */
 enum rc failpoint_arm(const char *spec, struct err *e) MUST_USE;
 /* All names, ended by NULL. */
 const char *const *failpoint_names(void);

@@ -33,7 +33,7 @@ struct lane {
 	struct queue urgent;
 	struct queue normal;
 	struct queue finished;
-	size_t queued;   /* in urgent and normal */
+	size_t queued;	 /* in urgent and normal */
 	size_t accepted; /* not yet given to done() */
 	bool stopping;
 };
@@ -150,8 +150,8 @@ lane_free(struct lane *l)
 }
 
 static enum rc
-lane_new(const char *name, size_t max_jobs, void (*thread_init)(void *ctx), void (*thread_fini)(void *ctx), void *ctx,
-	 struct lane **out, struct err *e)
+lane_new(const char *name, size_t max_jobs, void (*thread_init)(void *ctx),
+	 void (*thread_fini)(void *ctx), void *ctx, struct lane **out, struct err *e)
 {
 	struct lane *l = calloc(1, sizeof *l);
 
@@ -169,15 +169,16 @@ lane_new(const char *name, size_t max_jobs, void (*thread_init)(void *ctx), void
 		int native = errno;
 
 		lane_free(l);
-		return err_set(e, RC_NOMEM, native, "lane.start", "eventfd for lane %s: %s", name, strerror(native));
+		return err_set(e, RC_NOMEM, native, "lane.start", "eventfd for lane %s: %s", name,
+			       strerror(native));
 	}
 	*out = l;
 	return RC_OK;
 }
 
 enum rc
-lane_start(const char *name, size_t max_jobs, void (*thread_init)(void *ctx), void (*thread_fini)(void *ctx), void *ctx,
-	   struct lane **out, struct err *e)
+lane_start(const char *name, size_t max_jobs, void (*thread_init)(void *ctx),
+	   void (*thread_fini)(void *ctx), void *ctx, struct lane **out, struct err *e)
 {
 	struct lane *l;
 	sigset_t all;
@@ -188,14 +189,16 @@ lane_start(const char *name, size_t max_jobs, void (*thread_init)(void *ctx), vo
 	rc = lane_new(name, max_jobs, thread_init, thread_fini, ctx, &l, e);
 	if (rc != RC_OK)
 		return rc;
-	/* Inherited by the thread: signals belong to the loop, and none may interrupt a client library. */
+	/* Inherited by the thread: signals belong to the loop, and none may interrupt a client
+	 * library. */
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	native = pthread_create(&l->thread, NULL, lane_main, l);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	if (native != 0) {
 		lane_free(l);
-		return err_set(e, RC_NOMEM, native, "lane.start", "thread for lane %s: %s", name, strerror(native));
+		return err_set(e, RC_NOMEM, native, "lane.start", "thread for lane %s: %s", name,
+			       strerror(native));
 	}
 	(void)pthread_setname_np(l->thread, l->name);
 	*out = l;
@@ -203,8 +206,8 @@ lane_start(const char *name, size_t max_jobs, void (*thread_init)(void *ctx), vo
 }
 
 enum rc
-lane_start_inline(const char *name, size_t max_jobs, void (*thread_init)(void *ctx), void (*thread_fini)(void *ctx),
-		  void *ctx, struct lane **out, struct err *e)
+lane_start_inline(const char *name, size_t max_jobs, void (*thread_init)(void *ctx),
+		  void (*thread_fini)(void *ctx), void *ctx, struct lane **out, struct err *e)
 {
 	enum rc rc = lane_new(name, max_jobs, thread_init, thread_fini, ctx, out, e);
 
@@ -279,7 +282,8 @@ lane_collect(struct lane *l)
 
 	if (l->is_inline)
 		return collect_inline(l);
-	/* Before the list is taken: a job that ends in between makes the descriptor readable once too often. */
+	/* Before the list is taken: a job that ends in between makes the descriptor readable once
+	 * too often. */
 	clear_fd(l);
 	pthread_mutex_lock(&l->mutex);
 	batch = l->finished;

@@ -31,7 +31,8 @@ struct repeat {
 	char text[REPEAT_TEXT_BYTES];
 };
 
-static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER; /* guards all that follows but the level */
+/* Guards all that follows but the level. */
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static enum log_sink sink = LOG_SINK_STDERR;
 static int fd = STDERR_FILENO;
 static char *file_path;
@@ -86,7 +87,8 @@ log_open(enum log_sink new_sink, const char *path, enum log_level level, struct 
 			int native = errno;
 
 			free(copy);
-			return err_set(e, RC_CONFIG, native, "log.open", "the log file %s cannot be opened: %s", path,
+			return err_set(e, RC_CONFIG, native, "log.open",
+				       "the log file %s cannot be opened: %s", path,
 				       strerror(native));
 		}
 	}
@@ -112,9 +114,10 @@ log_reopen(struct err *e)
 	if (sink == LOG_SINK_FILE) {
 		new_fd = open_file(file_path);
 		if (new_fd < 0) {
-			rc = err_set(e, RC_CONFIG, errno, "log.reopen",
-				     "the log file %s cannot be opened again, the old one stays: %s", file_path,
-				     strerror(errno));
+			rc = err_set(
+				e, RC_CONFIG, errno, "log.reopen",
+				"the log file %s cannot be opened again, the old one stays: %s",
+				file_path, strerror(errno));
 		} else {
 			close(fd);
 			fd = new_fd;
@@ -156,7 +159,8 @@ is_unsafe(int32_t c)
 	return c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0x2028 || c == 0x2029;
 }
 
-/* What could end the line, drive a terminal or break a reader's UTF-8 becomes \n, \r, \t or \xNN. */
+/* What could end the line, drive a terminal or break a reader's UTF-8 becomes \n, \r, \t or
+ * \xNN. */
 static void
 escape(char *out, size_t size, const char *text)
 {
@@ -180,7 +184,8 @@ escape(char *out, size_t size, const char *text)
 			out[o++] = c == '\n' ? 'n' : c == '\r' ? 'r' : 't';
 		} else {
 			for (; begin < at; begin++)
-				o += (size_t)snprintf(out + o, size - o, "\\x%02x", (unsigned char)text[begin]);
+				o += (size_t)snprintf(out + o, size - o, "\\x%02x",
+						      (unsigned char)text[begin]);
 		}
 	}
 	out[o] = '\0';
@@ -220,20 +225,21 @@ write_line(enum log_level level, const char *event, const char *text, int64_t re
 	if (repeated > 0)
 		snprintf(count, sizeof count, " repeated=%lld", (long long)repeated);
 	if (level <= LOG_LEVEL_WARN)
-		snprintf(last_error, sizeof last_error, "%s %s%s%.400s%s", stamp, event, blank, text, count);
+		snprintf(last_error, sizeof last_error, "%s %s%s%.400s%s", stamp, event, blank,
+			 text, count);
 	switch (sink) {
 	case LOG_SINK_SYSLOG:
-		syslog(levels[level].priority, "%s %s %s%s%s%s", levels[level].label, thread, event, blank, text,
-		       count);
+		syslog(levels[level].priority, "%s %s %s%s%s%s", levels[level].label, thread, event,
+		       blank, text, count);
 		return;
 	case LOG_SINK_JOURNAL: /* stamps by itself */
-		n = snprintf(line, sizeof line - 1, "<%d>%s %s%s%s%s", levels[level].priority, thread, event, blank,
-			     text, count);
+		n = snprintf(line, sizeof line - 1, "<%d>%s %s%s%s%s", levels[level].priority,
+			     thread, event, blank, text, count);
 		break;
 	case LOG_SINK_STDERR:
 	case LOG_SINK_FILE:
-		n = snprintf(line, sizeof line - 1, "%s %s %s %s%s%s%s", stamp, levels[level].label, thread, event,
-			     blank, text, count);
+		n = snprintf(line, sizeof line - 1, "%s %s %s %s%s%s%s", stamp, levels[level].label,
+			     thread, event, blank, text, count);
 		break;
 	}
 	if (n < 0)
@@ -259,14 +265,17 @@ static bool
 repeat_pass(enum log_level level, const char *event, const char *text)
 {
 	int64_t now = clock_mono_ms();
-	uint32_t hash = text_crc32c(text_crc32c((uint32_t)level, event, strlen(event) + 1), text, strlen(text)) | 1;
+	uint32_t seed = text_crc32c((uint32_t)level, event, strlen(event) + 1);
+	uint32_t hash = text_crc32c(seed, text, strlen(text)) | 1;
 	struct repeat *oldest = &repeats[0];
 	struct repeat *found = NULL;
 	size_t i;
 
-	/* A storm that is over has to leave its number within about a minute, not when it comes again. */
+	/* A storm that is over has to leave its number within about a minute, not when it comes
+	 * again. */
 	for (i = 0; now - flushed_ms >= 1000 && i < REPEAT_SLOTS; i++) {
-		if (repeats[i].hash != 0 && repeats[i].hash != hash && now - repeats[i].written_ms >= REPEAT_MS)
+		if (repeats[i].hash != 0 && repeats[i].hash != hash &&
+		    now - repeats[i].written_ms >= REPEAT_MS)
 			repeat_end(&repeats[i]);
 	}
 	if (now - flushed_ms >= 1000 || now < flushed_ms)
@@ -343,8 +352,9 @@ log_err(enum log_level level, const char *event, const struct err *e, const char
 		raw[0] = '\0';
 	va_end(ap);
 	at = strlen(raw);
-	snprintf(raw + at, sizeof raw - at, "%sclass=%s native=%d%s%s where=%s text=\"%s\"", at == 0 ? "" : " ",
-		 rc_name(e->rc), e->native, e->sqlstate[0] == '\0' ? "" : " sqlstate=", e->sqlstate,
+	snprintf(raw + at, sizeof raw - at, "%sclass=%s native=%d%s%s where=%s text=\"%s\"",
+		 at == 0 ? "" : " ", rc_name(e->rc), e->native,
+		 e->sqlstate[0] == '\0' ? "" : " sqlstate=", e->sqlstate,
 		 e->where == NULL ? "-" : e->where, e->text);
 	log_text(level, event, raw);
 }

@@ -30,8 +30,8 @@ read_watchdog(struct err *e)
 	if (usec == NULL)
 		return RC_OK;
 	if (!text_i64(usec, 1, INT64_MAX, &us))
-		return err_set(e, RC_CONFIG, 0, "notify.open", "WATCHDOG_USEC=%.40s is no number of microseconds",
-			       usec);
+		return err_set(e, RC_CONFIG, 0, "notify.open",
+			       "WATCHDOG_USEC=%.40s is no number of microseconds", usec);
 	if (pid != NULL && (!text_i64(pid, 1, INT32_MAX, &value) || value != getpid()))
 		return RC_OK; /* meant for our parent */
 	watchdog_ms = us / 2000;
@@ -56,7 +56,9 @@ notify_open(struct err *e)
 	n = strlen(path);
 	if ((path[0] != '/' && path[0] != '@') || n >= sizeof address.sun_path) {
 		rc = err_set(e, RC_CONFIG, 0, "notify.open",
-			     "NOTIFY_SOCKET=%.100s is neither an absolute path nor an abstract name that fits", path);
+			     "NOTIFY_SOCKET=%.100s is neither an absolute path nor an abstract "
+			     "name that fits",
+			     path);
 		goto out;
 	}
 	memset(&address, 0, sizeof address);
@@ -100,11 +102,12 @@ send_state(const char *state)
 	if (sock < 0)
 		return;
 	do
-		n = sendto(sock, state, strlen(state), MSG_NOSIGNAL, (const struct sockaddr *)&address, address_len);
+		n = sendto(sock, state, strlen(state), MSG_NOSIGNAL,
+			   (const struct sockaddr *)&address, address_len);
 	while (n < 0 && errno == EINTR);
 	if (n < 0)
-		log_event(LOG_LEVEL_WARN, "notify.failed", "text=\"the service manager's socket refused: %s\"",
-			  strerror(errno));
+		log_event(LOG_LEVEL_WARN, "notify.failed",
+			  "text=\"the service manager's socket refused: %s\"", strerror(errno));
 }
 
 void

@@ -1,7 +1,7 @@
 /* stats.h - counters and gauges of the process.
  *
- * All are rows of stats.def and start at 0. A counter only grows, a gauge is set or moved. Atomic: any thread.
- * Values are signed so that a gauge taken below 0 by a mistake is seen as such. */
+ * All are rows of stats.def and start at 0. A counter only grows, a gauge is set or moved. Atomic:
+ * any thread. Values are signed so that a gauge taken below 0 by a mistake is seen as such. */
 #ifndef MTRELAY_STATS_H
 #define MTRELAY_STATS_H
 #include <stdint.h>

@@ -17,7 +17,8 @@ text_i64_n(const char *p, size_t n, int64_t min, int64_t max, int64_t *out)
 	for (; i < n; i++) {
 		int digit = p[i] - '0';
 
-		if (digit < 0 || digit > 9 || value < INT64_MIN / 10 || value * 10 < INT64_MIN + digit)
+		if (digit < 0 || digit > 9 || value < INT64_MIN / 10 ||
+		    value * 10 < INT64_MIN + digit)
 			return false;
 		value = value * 10 - digit;
 	}
@@ -217,10 +218,12 @@ text_unhex(const char *s, void *out, size_t n)
 uint32_t
 text_crc32c(uint32_t crc, const void *p, size_t n)
 {
-	/* Polynomial 0x82f63b78 (reflected), four bits a step: small, and fast enough for journal marks. */
+	/* Polynomial 0x82f63b78 (reflected), four bits a step: small, and fast enough for journal
+	 * marks. */
 	static const uint32_t table[16] = {
-		0x00000000, 0x105ec76f, 0x20bd8ede, 0x30e349b1, 0x417b1dbc, 0x5125dad3, 0x61c69362, 0x7198540d,
-		0x82f63b78, 0x92a8fc17, 0xa24bb5a6, 0xb21572c9, 0xc38d26c4, 0xd3d3e1ab, 0xe330a81a, 0xf36e6f75,
+		0x00000000, 0x105ec76f, 0x20bd8ede, 0x30e349b1, 0x417b1dbc, 0x5125dad3,
+		0x61c69362, 0x7198540d, 0x82f63b78, 0x92a8fc17, 0xa24bb5a6, 0xb21572c9,
+		0xc38d26c4, 0xd3d3e1ab, 0xe330a81a, 0xf36e6f75,
 	};
 	const unsigned char *u = p;
 	size_t i;

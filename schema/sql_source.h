@@ -1,8 +1,8 @@
 /* sql_source.h - the SQL texts that were embedded at build time.
  *
- * One row for each file schema/<dialect>/<name>.sql, sorted by dialect and name. Table names in the texts are still
- * written {send}, {result} and lists {ids}: whoever runs a text expands them with checked and quoted
- * identifiers. Constant data, any thread. */
+ * One row for each file schema/<dialect>/<name>.sql, sorted by dialect and name. Table names in
+ * the texts are still written {send}, {result} and lists {ids}: whoever runs a text expands them
+ * with checked and quoted identifiers. Constant data, any thread. */
 #ifndef MTRELAY_SQL_SOURCE_H
 #define MTRELAY_SQL_SOURCE_H
 #include <stdbool.h>

@@ -173,7 +173,7 @@ embedded_sql_is_found_by_dialect_and_name(void **state)
 		const struct sql_source *s = &sql_sources[i];
 
 		assert_ptr_equal(sql_source_find(s->dialect, s->name), s);
-		assert_true(strlen(s->text) > 0);
+		assert_true(s->is_script || strlen(s->text) > 0);
 	}
 	assert_null(sql_source_find("mysql", "no such statement"));
 	assert_null(sql_source_find("", ""));

@@ -16,8 +16,12 @@ each_class_comes_back(void **state)
 		const char *spec;
 		enum rc rc;
 	} cases[] = {
-		{ "self_test:lost", RC_LOST },     { "self_test:unsure", RC_UNSURE }, { "self_test:again", RC_AGAIN },
-		{ "self_test:config", RC_CONFIG }, { "self_test:data", RC_DATA },     { "self_test:stall=1", RC_OK },
+		{ "self_test:lost", RC_LOST },
+		{ "self_test:unsure", RC_UNSURE },
+		{ "self_test:again", RC_AGAIN },
+		{ "self_test:config", RC_CONFIG },
+		{ "self_test:data", RC_DATA },
+		{ "self_test:stall=1", RC_OK },
 		{ "", RC_OK },
 	};
 	struct err e;

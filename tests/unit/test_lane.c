@@ -43,7 +43,8 @@ session_init(void *ctx)
 	s->inits++;
 	s->owner = pthread_self();
 	pthread_sigmask(SIG_BLOCK, NULL, &mask);
-	s->signals_blocked = sigismember(&mask, SIGTERM) && sigismember(&mask, SIGHUP) && sigismember(&mask, SIGUSR1);
+	s->signals_blocked = sigismember(&mask, SIGTERM) && sigismember(&mask, SIGHUP) &&
+			     sigismember(&mask, SIGUSR1);
 }
 
 static void
@@ -122,7 +123,8 @@ jobs_run_in_the_lane_and_finish_in_the_loop(void **state)
 	(void)state;
 	next_order = 0;
 	pthread_sigmask(SIG_BLOCK, NULL, &before);
-	assert_int_equal(lane_start("claim-with-a-long-name", NELEM(tasks), session_init, session_fini, &s, &l, NULL),
+	assert_int_equal(lane_start("claim-with-a-long-name", NELEM(tasks), session_init,
+				    session_fini, &s, &l, NULL),
 			 RC_OK);
 	pthread_sigmask(SIG_BLOCK, NULL, &after);
 	assert_int_equal(sigismember(&before, SIGTERM), sigismember(&after, SIGTERM));
@@ -209,7 +211,8 @@ stop_finishes_what_was_accepted_and_takes_no_more(void **state)
 	size_t i;
 
 	(void)state;
-	assert_int_equal(lane_start("care", NELEM(tasks), session_init, session_fini, &s, &l, NULL), RC_OK);
+	assert_int_equal(lane_start("care", NELEM(tasks), session_init, session_fini, &s, &l, NULL),
+			 RC_OK);
 	for (i = 0; i < NELEM(tasks); i++) {
 		task_set(&tasks[i], (int)i, i % 3 == 0);
 		assert_int_equal(lane_submit(l, &tasks[i].job), RC_OK);
@@ -249,7 +252,8 @@ an_inline_lane_does_all_on_the_callers_thread(void **state)
 
 	(void)state;
 	next_order = 0;
-	assert_int_equal(lane_start_inline("test", 3, session_init, session_fini, &s, &l, NULL), RC_OK);
+	assert_int_equal(lane_start_inline("test", 3, session_init, session_fini, &s, &l, NULL),
+			 RC_OK);
 	for (i = 0; i < NELEM(tasks); i++) {
 		task_set(&tasks[i], (int)i, i == 2);
 		assert_int_equal(lane_submit(l, &tasks[i].job), RC_OK);

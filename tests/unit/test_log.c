@@ -98,9 +98,11 @@ an_error_is_told_with_all_it_knows(void **state)
 	snprintf(e.sqlstate, sizeof e.sqlstate, "28000");
 	log_err(LOG_LEVEL_ERROR, "db.down", &e, "%s", "");
 	slurp(path);
-	assert_non_null(strstr(text, "ERROR test_log db.down lane=claim class=CONFIG native=1045 where=mysql.open "
-				     "text=\"login refused for user shop\"\n"));
-	assert_non_null(strstr(text, "db.down class=CONFIG native=1045 sqlstate=28000 where=mysql.open"));
+	assert_non_null(strstr(
+		text, "ERROR test_log db.down lane=claim class=CONFIG native=1045 where=mysql.open "
+		      "text=\"login refused for user shop\"\n"));
+	assert_non_null(
+		strstr(text, "db.down class=CONFIG native=1045 sqlstate=28000 where=mysql.open"));
 }
 
 static void
@@ -109,10 +111,13 @@ nothing_in_a_value_can_end_the_line_or_drive_a_terminal(void **state)
 	char longer[3000];
 
 	(void)state;
-	log_event(LOG_LEVEL_WARN, "evil", "a=%s", "x\nERROR faked\r\t\x1b[31m\x7f\xff\xc2\x9b\xe2\x80\xa8 \xed\x95\x9c");
+	log_event(LOG_LEVEL_WARN, "evil", "a=%s",
+		  "x\nERROR faked\r\t\x1b[31m\x7f\xff\xc2\x9b\xe2\x80\xa8 \xed\x95\x9c");
 	slurp(path);
 	assert_int_equal(lines_in(text), 1);
-	assert_non_null(strstr(text, "a=x\\nERROR faked\\r\\t\\x1b[31m\\x7f\\xff\\xc2\\x9b\\xe2\\x80\\xa8 \xed\x95\x9c\n"));
+	assert_non_null(
+		strstr(text, "a=x\\nERROR faked\\r\\t\\x1b[31m\\x7f\\xff\\xc2\\x9b\\xe2\\x80\\xa8 "
+			     "\xed\x95\x9c\n"));
 	memset(longer, '\x01', sizeof longer);
 	longer[sizeof longer - 1] = '\0';
 	log_event(LOG_LEVEL_WARN, "long", "%s", longer);
@@ -197,7 +202,8 @@ reopen_follows_logrotate_and_keeps_the_old_file_when_it_cannot(void **state)
 	log_event(LOG_LEVEL_INFO, "four", "n=4");
 	rmdir(path);
 	unlink(moved);
-	assert_int_equal(log_open(LOG_SINK_FILE, "/nonexistent/x.log", LOG_LEVEL_INFO, &e), RC_CONFIG);
+	assert_int_equal(log_open(LOG_SINK_FILE, "/nonexistent/x.log", LOG_LEVEL_INFO, &e),
+			 RC_CONFIG);
 	assert_non_null(strstr(e.text, "/nonexistent/x.log"));
 }
 
@@ -224,8 +230,11 @@ the_journal_gets_priorities_and_stderr_gets_stamps(void **state)
 	close(saved);
 	close(fd);
 	slurp(path);
-	assert_int_equal(strncmp(text, "<3>test_log j n=3\n<4>test_log j n=4\n<6>test_log j n=6\n<7>test_log j n=7\n",
-				 72), 0);
+	assert_int_equal(strncmp(text,
+				 "<3>test_log j n=3\n<4>test_log j n=4\n<6>test_log j "
+				 "n=6\n<7>test_log j n=7\n",
+				 72),
+			 0);
 	assert_null(strstr(text, "n=1"));
 	assert_non_null(strstr(text, "Z WARN test_log closed n=2\n"));
 }
@@ -286,15 +295,21 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(a_line_has_stamp_level_thread_event_and_facts, fresh, closed),
+		cmocka_unit_test_setup_teardown(a_line_has_stamp_level_thread_event_and_facts,
+						fresh, closed),
 		cmocka_unit_test_setup_teardown(an_error_is_told_with_all_it_knows, fresh, closed),
-		cmocka_unit_test_setup_teardown(nothing_in_a_value_can_end_the_line_or_drive_a_terminal, fresh, closed),
-		cmocka_unit_test_setup_teardown(the_same_line_is_written_once_a_minute_with_a_count, fresh, closed),
-		cmocka_unit_test_setup_teardown(more_different_lines_than_slots_lose_no_count, fresh, closed),
+		cmocka_unit_test_setup_teardown(
+			nothing_in_a_value_can_end_the_line_or_drive_a_terminal, fresh, closed),
+		cmocka_unit_test_setup_teardown(the_same_line_is_written_once_a_minute_with_a_count,
+						fresh, closed),
+		cmocka_unit_test_setup_teardown(more_different_lines_than_slots_lose_no_count,
+						fresh, closed),
 		cmocka_unit_test_setup_teardown(counts_held_back_are_told_at_close, fresh, closed),
-		cmocka_unit_test_setup_teardown(reopen_follows_logrotate_and_keeps_the_old_file_when_it_cannot, fresh,
-						closed),
-		cmocka_unit_test_setup_teardown(the_journal_gets_priorities_and_stderr_gets_stamps, fresh, closed),
+		cmocka_unit_test_setup_teardown(
+			reopen_follows_logrotate_and_keeps_the_old_file_when_it_cannot, fresh,
+			closed),
+		cmocka_unit_test_setup_teardown(the_journal_gets_priorities_and_stderr_gets_stamps,
+						fresh, closed),
 		cmocka_unit_test_setup_teardown(a_sink_that_refuses_is_counted, fresh, closed),
 		cmocka_unit_test_setup_teardown(syslog_takes_lines, fresh, closed),
 		cmocka_unit_test_setup_teardown(numbers_are_masked, fresh, closed),

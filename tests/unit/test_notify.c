@@ -23,8 +23,10 @@ listen_at(const char *name)
 	memcpy(a.sun_path, name, n);
 	if (name[0] == '@')
 		a.sun_path[0] = '\0';
-	assert_int_equal(bind(fd, (struct sockaddr *)&a,
-			      (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n + (name[0] != '@'))), 0);
+	assert_int_equal(
+		bind(fd, (struct sockaddr *)&a,
+		     (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n + (name[0] != '@'))),
+		0);
 	return fd;
 }
 

@@ -103,19 +103,19 @@ utf8_is_strict_and_names_the_first_bad_byte(void **state)
 		{ "\xf0\x9f\x98\x80!", true, 2 },
 		{ "\xc2\x80\xdf\xbf\xe0\xa0\x80\xef\xbf\xbf\xf4\x8f\xbf\xbf", true, 5 },
 		{ "\xee\x80\x80\xed\x9f\xbf", true, 2 },
-		{ "ab\x80", false, 2 },              /* begins with a continuation */
-		{ "a\xc0\x80", false, 1 },           /* overlong NUL */
-		{ "\xc1\xbf", false, 0 },            /* overlong */
-		{ "\xe0\x9f\xbf", false, 0 },        /* overlong */
-		{ "\xf0\x8f\xbf\xbf", false, 0 },    /* overlong */
-		{ "x\xed\xa0\x80", false, 1 },       /* surrogate */
-		{ "x\xed\xbf\xbf", false, 1 },       /* surrogate */
-		{ "\xf4\x90\x80\x80", false, 0 },    /* above U+10FFFF */
+		{ "ab\x80", false, 2 },		  /* begins with a continuation */
+		{ "a\xc0\x80", false, 1 },	  /* overlong NUL */
+		{ "\xc1\xbf", false, 0 },	  /* overlong */
+		{ "\xe0\x9f\xbf", false, 0 },	  /* overlong */
+		{ "\xf0\x8f\xbf\xbf", false, 0 }, /* overlong */
+		{ "x\xed\xa0\x80", false, 1 },	  /* surrogate */
+		{ "x\xed\xbf\xbf", false, 1 },	  /* surrogate */
+		{ "\xf4\x90\x80\x80", false, 0 }, /* above U+10FFFF */
 		{ "\xf8\x88\x80\x80\x80", false, 0 },
 		{ "\xff", false, 0 },
-		{ "ok\xed\x95", false, 2 },          /* cut */
+		{ "ok\xed\x95", false, 2 }, /* cut */
 		{ "ok\xed\x95z", false, 2 },
-		{ "\xb0\xa1", false, 0 },            /* EUC-KR */
+		{ "\xb0\xa1", false, 0 }, /* EUC-KR */
 	};
 	size_t i;
 

@@ -1,7 +1,7 @@
 /* unit.h - what every unit test includes: cmocka with the headers it wants first.
  *
- * One group a program (the TAP plan counts one): return cmocka_run_group_tests(tests, setup, teardown).
- * A test that cannot run here prints why and calls skip(). */
+ * One group a program (the TAP plan counts one): return cmocka_run_group_tests(tests, setup,
+ * teardown). A test that cannot run here prints why and calls skip(). */
 #ifndef MTRELAY_UNIT_H
 #define MTRELAY_UNIT_H
 #include <setjmp.h>
