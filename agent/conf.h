@@ -127,7 +127,7 @@ void conf_unref(struct conf *c); /* NULL is allowed */
 const struct conf_channel *conf_channel_find(const struct conf *c, const char *name);
 /* The route of a type, NULL when there is none. */
 const struct conf_route *conf_route_find(const struct conf *c, enum msg_type t);
-/* True when host means this machine and nothing else: unset, "localhost" by socket, or a literal
+/* True when host means this machine and nothing else: unset, "localhost" (RFC 6761), or a literal
  * loopback address. */
 bool conf_is_loopback(const char *host);
 

@@ -41,7 +41,6 @@ is_loopback_literal(const char *host)
 bool
 conf_is_loopback(const char *host)
 {
-	/* Client libraries of MySQL take the name "localhost" as "the local socket". */
 	return host == NULL || strcmp(host, "localhost") == 0 || is_loopback_literal(host);
 }
 

@@ -69,6 +69,8 @@ libmtrelay_a_SOURCES += \
 	agent/store_setup.c \
 	agent/session.h \
 	agent/session.c \
+	agent/supervise.c \
+	agent/supervise.h \
 	agent/validate.c \
 	agent/validate.h
 

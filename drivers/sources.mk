@@ -16,7 +16,9 @@ libmtrelay_a_SOURCES += \
 	drivers/channel/pace.c \
 	drivers/channel/pace.h \
 	drivers/channel/registry.c \
-	drivers/db/db.h
+	drivers/db/db.h \
+	drivers/versions.c \
+	drivers/versions.h
 
 if HAVE_MYSQL
 libmtrelay_a_SOURCES +=
