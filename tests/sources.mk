@@ -22,6 +22,12 @@ unit_tests +=
 
 # Core
 unit_tests += \
+	tests/unit/test_cp949 \
+	tests/unit/test_journal \
+	tests/unit/test_key \
+	tests/unit/test_message \
+	tests/unit/test_number \
+	tests/unit/test_rules \
 	tests/unit/test_conf
 
 # Channels and programs
@@ -31,7 +37,7 @@ unit_tests +=
 test_library = \
 	tests/unit/unit.h
 
-EXTRA_DIST += tests/tsan.supp
+EXTRA_DIST += tests/data/messages.tsv tests/tsan.supp
 
 # Tests that are scripts.
 dist_check_SCRIPTS = tests/unit/embed_sql.sh
@@ -49,6 +55,7 @@ endif
 
 # Fuzz targets: tests/fuzz/fuzz_<thing>.c with LLVMFuzzerTestOneInput(); built by --enable-sanitizer=fuzzer.
 fuzz_targets =
+fuzz_targets += tests/fuzz/fuzz_key tests/fuzz/fuzz_validate
 
 if ENABLE_FUZZER
 noinst_PROGRAMS += $(fuzz_targets)
