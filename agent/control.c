@@ -126,7 +126,7 @@ static const struct word {
 	bool changes;
 	json_t *(*run)(struct relay *r, const char *arg);
 } words[] = {
-#define CONTROL_DEF(word, args, changes, sentence) {#word, args, changes, do_##word},
+#define CONTROL_DEF(word, args, changes, sentence) { #word, args, changes, do_##word },
 #include "agent/control.def"
 #undef CONTROL_DEF
 };
@@ -134,7 +134,7 @@ static const struct word {
 static json_t *
 answer(struct relay *r, char *line)
 {
-	char *word[WORDS_MAX + 1] = {NULL}, *at = line;
+	char *word[WORDS_MAX + 1] = { NULL }, *at = line;
 	size_t n = 0, i;
 
 	while (n <= WORDS_MAX && *(at += strspn(at, " \t\r")) != '\0') {
@@ -151,10 +151,12 @@ answer(struct relay *r, char *line)
 		if (n > (words[i].args[0] == '\0' ? 1u : 2u))
 			return refused("too many words in the request");
 		if (words[i].changes)
-			log_event(LOG_LEVEL_INFO, "operator.command", "command=%s argument=%s", word[0], word[1] != NULL ? word[1] : "");
+			log_event(LOG_LEVEL_INFO, "operator.command", "command=%s argument=%s",
+				  word[0], word[1] != NULL ? word[1] : "");
 		return words[i].run(r, word[1]);
 	}
-	return refused("the agent does not know this command; are mtrelayctl and mtrelayd of the same version?");
+	return refused("the agent does not know this command; are mtrelayctl and mtrelayd of the "
+		       "same version?");
 }
 
 /* ---- connections ---- */
@@ -204,14 +206,16 @@ on_request(struct bufferevent *bev, void *arg)
 	line = evbuffer_readln(in, &n, EVBUFFER_EOL_LF);
 	if (line == NULL && evbuffer_get_length(in) < REQUEST_MAX)
 		return;
-	root = line == NULL || n >= REQUEST_MAX || strlen(line) != n ? refused("the request is no line of text")
-								    : answer(c->control->relay, line);
+	root = line == NULL || n >= REQUEST_MAX || strlen(line) != n
+		       ? refused("the request is no line of text")
+		       : answer(c->control->relay, line);
 	free(line);
 	text = json_dumps(root, JSON_COMPACT | JSON_PRESERVE_ORDER);
 	json_decref(root);
 	c->answered = true;
 	bufferevent_disable(bev, EV_READ);
-	evbuffer_add_printf(bufferevent_get_output(bev), "%s\n", text != NULL ? text : "{\"ok\":false,\"error\":\"out of memory\"}");
+	evbuffer_add_printf(bufferevent_get_output(bev), "%s\n",
+			    text != NULL ? text : "{\"ok\":false,\"error\":\"out of memory\"}");
 	free(text);
 }
 
@@ -231,13 +235,14 @@ is_allowed(int fd)
 static void
 on_accept(struct evconnlistener *l, evutil_socket_t fd, struct sockaddr *sa, int len, void *arg)
 {
-	const struct timeval limit = {TIMEOUT_S, 0};
+	const struct timeval limit = { TIMEOUT_S, 0 };
 	struct control *ctl = arg;
 	struct connection *c;
 
 	(void)sa;
 	(void)len;
-	if (ctl->count >= CONNECTIONS_MAX || !is_allowed(fd) || (c = calloc(1, sizeof *c)) == NULL) {
+	if (ctl->count >= CONNECTIONS_MAX || !is_allowed(fd) ||
+	    (c = calloc(1, sizeof *c)) == NULL) {
 		close(fd);
 		return;
 	}
@@ -271,22 +276,27 @@ somebody_listens(const struct sockaddr_un *sa)
 }
 
 enum rc
-control_open(struct relay *r, struct event_base *base, const char *path, struct control **out, struct err *e)
+control_open(struct relay *r, struct event_base *base, const char *path, struct control **out,
+	     struct err *e)
 {
-	struct sockaddr_un sa = {.sun_family = AF_UNIX};
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
 	struct control *c;
 	struct stat st;
 	mode_t old;
 
 	*out = NULL;
 	if (strlen(path) >= sizeof sa.sun_path)
-		return err_set(e, RC_CONFIG, 0, "control.open", "agent.control_socket %s is too long for a socket", path);
+		return err_set(e, RC_CONFIG, 0, "control.open",
+			       "agent.control_socket %s is too long for a socket", path);
 	memcpy(sa.sun_path, path, strlen(path) + 1);
 	if (lstat(path, &st) == 0) {
 		if (!S_ISSOCK(st.st_mode))
-			return err_set(e, RC_CONFIG, 0, "control.open", "agent.control_socket %s exists and is no socket", path);
+			return err_set(e, RC_CONFIG, 0, "control.open",
+				       "agent.control_socket %s exists and is no socket", path);
 		if (somebody_listens(&sa))
-			return err_set(e, RC_CONFIG, 0, "control.open", "agent.control_socket %s belongs to another running process", path);
+			return err_set(e, RC_CONFIG, 0, "control.open",
+				       "agent.control_socket %s belongs to another running process",
+				       path);
 		unlink(path);
 	}
 	c = calloc(1, sizeof *c);
@@ -295,14 +305,16 @@ control_open(struct relay *r, struct event_base *base, const char *path, struct 
 	c->relay = r;
 	memcpy(c->path, path, strlen(path) + 1);
 	old = umask(0117);
-	c->listener = evconnlistener_new_bind(base, on_accept, c, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 8,
+	c->listener = evconnlistener_new_bind(base, on_accept, c,
+					      LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 8,
 					      (struct sockaddr *)&sa, (int)sizeof sa);
 	umask(old);
 	if (c->listener == NULL) {
 		int why = errno;
 
 		free(c);
-		return err_set(e, RC_CONFIG, why, "control.open", "cannot listen on agent.control_socket %s: %s", path, strerror(why));
+		return err_set(e, RC_CONFIG, why, "control.open",
+			       "cannot listen on agent.control_socket %s: %s", path, strerror(why));
 	}
 	*out = c;
 	return RC_OK;

@@ -13,8 +13,8 @@ struct event_base;
 struct relay;
 
 /* RC_CONFIG when the path cannot be used; a socket that nobody listens on is replaced. */
-enum rc control_open(struct relay *r, struct event_base *base, const char *path, struct control **out,
-		     struct err *e) MUST_USE;
+enum rc control_open(struct relay *r, struct event_base *base, const char *path,
+		     struct control **out, struct err *e) MUST_USE;
 void control_close(struct control *c); /* removes the socket; NULL is allowed */
 
 #endif

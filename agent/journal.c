@@ -36,7 +36,14 @@
 #define RESERVE_REPORT 32
 #define BOOT_ID_FILE "/proc/sys/kernel/random/boot_id"
 
-enum mark_type { MARK_START = 1, MARK_SUBMIT, MARK_ANSWER, MARK_SETTLED, MARK_REPORT, MARK_REPORT_SETTLED };
+enum mark_type {
+	MARK_START = 1,
+	MARK_SUBMIT,
+	MARK_ANSWER,
+	MARK_SETTLED,
+	MARK_REPORT,
+	MARK_REPORT_SETTLED
+};
 
 struct attempt {
 	struct attempt *next;
@@ -56,10 +63,10 @@ struct journal {
 	int dir_fd;
 	int lock_fd;
 	int fd;
-	uint64_t segment;      /* number of the one that is written */
+	uint64_t segment; /* number of the one that is written */
 	int64_t segment_bytes;
 	int64_t keep_bytes;
-	int64_t used;          /* bytes of it */
+	int64_t used; /* bytes of it */
 	char id[JOURNAL_ID_LEN + 1];
 	char boot_id[40];
 	int64_t incarnation;
@@ -189,7 +196,9 @@ out_answer(struct out *o, const struct journal_mark *m, const struct outcome *a)
 {
 	out_mark(o, m);
 	out_int(o, (uint64_t)a->kind, 1);
-	out_int(o, (a->duplicate ? 1u : 0u) | (a->certainly_ended ? 2u : 0u) | (a->is_final ? 4u : 0u), 1);
+	out_int(o,
+		(a->duplicate ? 1u : 0u) | (a->certainly_ended ? 2u : 0u) | (a->is_final ? 4u : 0u),
+		1);
 	out_int(o, a->parts, 4);
 	out_text(o, a->code);
 	out_text(o, a->provider_code);
@@ -265,8 +274,10 @@ attempt_place(const struct journal *j, int64_t msg_id, int32_t leg, int32_t try_
 {
 	struct attempt **a;
 
-	for (a = (struct attempt **)&j->attempts[bucket_of((uint64_t)msg_id)]; *a != NULL; a = &(*a)->next)
-		if ((*a)->mark.msg_id == msg_id && (*a)->mark.leg == leg && (*a)->mark.try_no == try_no)
+	for (a = (struct attempt **)&j->attempts[bucket_of((uint64_t)msg_id)]; *a != NULL;
+	     a = &(*a)->next)
+		if ((*a)->mark.msg_id == msg_id && (*a)->mark.leg == leg &&
+		    (*a)->mark.try_no == try_no)
 			break;
 	return a;
 }
@@ -443,7 +454,8 @@ head_build(const struct journal *j, uint64_t number, unsigned char *p)
 
 /* Gives the next whole record; *at moves on. False at the end; *damage tells whether the end is none. */
 static bool
-record_next(const unsigned char *p, size_t n, size_t *at, enum mark_type *type, struct in *payload, bool *damage)
+record_next(const unsigned char *p, size_t n, size_t *at, enum mark_type *type, struct in *payload,
+	    bool *damage)
 {
 	size_t len, last;
 
@@ -454,7 +466,7 @@ record_next(const unsigned char *p, size_t n, size_t *at, enum mark_type *type, 
 	if (len != 0 && len + RECORD_HEAD <= RECORD_MAX && *at + RECORD_HEAD + len <= n &&
 	    get_int(p + *at, 4) == text_crc32c(0, p + *at + 4, RECORD_HEAD - 4 + len)) {
 		*type = (enum mark_type)p[*at + 6];
-		*payload = (struct in){p + *at + RECORD_HEAD, len, false};
+		*payload = (struct in){ p + *at + RECORD_HEAD, len, false };
 		*at += RECORD_HEAD + len;
 		return true;
 	}
@@ -468,9 +480,10 @@ record_next(const unsigned char *p, size_t n, size_t *at, enum mark_type *type, 
 
 		for (k = *at + 1; k + RECORD_HEAD < last && !*damage; k++) {
 			len = (size_t)get_int(p + k + 4, 2);
-			*damage = len != 0 && k + RECORD_HEAD + len <= n && p[k + 6] >= MARK_START &&
-				  p[k + 6] <= MARK_REPORT_SETTLED &&
-				  get_int(p + k, 4) == text_crc32c(0, p + k + 4, RECORD_HEAD - 4 + len);
+			*damage = len != 0 && k + RECORD_HEAD + len <= n &&
+				  p[k + 6] >= MARK_START && p[k + 6] <= MARK_REPORT_SETTLED &&
+				  get_int(p + k, 4) ==
+					  text_crc32c(0, p + k + 4, RECORD_HEAD - 4 + len);
 		}
 	}
 	return false;
@@ -556,8 +569,8 @@ segment_list(const struct journal *j, uint64_t **list, size_t *n, struct err *e)
 	if (dir == NULL) {
 		if (fd >= 0)
 			close(fd);
-		return err_set(e, RC_CONFIG, errno, "journal.list", "cannot list state_dir %s: %s", j->dir,
-			       strerror(errno));
+		return err_set(e, RC_CONFIG, errno, "journal.list", "cannot list state_dir %s: %s",
+			       j->dir, strerror(errno));
 	}
 	while ((d = readdir(dir)) != NULL) {
 		if (strncmp(d->d_name, "journal.", 8) != 0 || strlen(d->d_name) != 16 ||
@@ -682,10 +695,15 @@ segment_new(struct journal *j, struct err *e)
 	char name[32];
 	int fd, why;
 
-	fd = openat(j->dir_fd, "journal.new", O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	fd = openat(j->dir_fd, "journal.new", O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW,
+		    0600);
 	if (fd < 0)
-		return err_set(e, errno == ENOSPC || errno == EDQUOT || errno == EMFILE ? RC_AGAIN : RC_CONFIG, errno,
-			       "journal.segment", "cannot create a journal segment in %s: %s", j->dir, strerror(errno));
+		return err_set(e,
+			       errno == ENOSPC || errno == EDQUOT || errno == EMFILE ? RC_AGAIN
+										     : RC_CONFIG,
+			       errno, "journal.segment",
+			       "cannot create a journal segment in %s: %s", j->dir,
+			       strerror(errno));
 	why = posix_fallocate(fd, 0, j->segment_bytes);
 	if (why != 0)
 		goto failed;
@@ -717,9 +735,11 @@ segment_new(struct journal *j, struct err *e)
 failed:
 	close(fd);
 	unlinkat(j->dir_fd, "journal.new", 0);
-	return err_set(e, RC_AGAIN, why, "journal.segment",
-		       "cannot allocate %" PRId64 " bytes for the journal in %s: %s; free some space, sending goes on by itself",
-		       j->segment_bytes, j->dir, strerror(why));
+	return err_set(
+		e, RC_AGAIN, why, "journal.segment",
+		"cannot allocate %" PRId64
+		" bytes for the journal in %s: %s; free some space, sending goes on by itself",
+		j->segment_bytes, j->dir, strerror(why));
 }
 
 /* ---- opening ---- */
@@ -732,22 +752,25 @@ lock_dir(struct journal *j, struct err *e)
 
 	j->dir_fd = open(j->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (j->dir_fd < 0)
-		return err_set(e, RC_CONFIG, errno, "journal.open", "cannot open agent.state_dir %s: %s", j->dir,
-			       strerror(errno));
+		return err_set(e, RC_CONFIG, errno, "journal.open",
+			       "cannot open agent.state_dir %s: %s", j->dir, strerror(errno));
 	j->lock_fd = openat(j->dir_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (j->lock_fd < 0)
-		return err_set(e, RC_CONFIG, errno, "journal.open", "cannot create %s/lock: %s", j->dir, strerror(errno));
+		return err_set(e, RC_CONFIG, errno, "journal.open", "cannot create %s/lock: %s",
+			       j->dir, strerror(errno));
 	if (flock(j->lock_fd, LOCK_EX | LOCK_NB) != 0) {
 		n = pread(j->lock_fd, text, sizeof text - 1, 0);
 		text[n > 0 ? n : 0] = '\0';
 		text[strcspn(text, "\n")] = '\0';
 		return err_set(e, RC_CONFIG, errno, "journal.open",
-			       "agent.state_dir %s is in use by another mtrelayd (process %s); stop it or give this agent a folder of its own",
+			       "agent.state_dir %s is in use by another mtrelayd (process %s); "
+			       "stop it or give this agent a folder of its own",
 			       j->dir, text[0] != '\0' ? text : "unknown");
 	}
 	n = snprintf(text, sizeof text, "%ld\n", (long)getpid());
 	if (ftruncate(j->lock_fd, 0) != 0 || pwrite(j->lock_fd, text, (size_t)n, 0) != n)
-		return err_set(e, RC_CONFIG, errno, "journal.open", "cannot write %s/lock: %s", j->dir, strerror(errno));
+		return err_set(e, RC_CONFIG, errno, "journal.open", "cannot write %s/lock: %s",
+			       j->dir, strerror(errno));
 	return RC_OK;
 }
 
@@ -773,7 +796,8 @@ make_id(struct journal *j, struct err *e)
 	size_t i;
 
 	if (getrandom(raw, sizeof raw, 0) != (ssize_t)sizeof raw)
-		return err_set(e, RC_CONFIG, errno, "journal.open", "no random numbers: %s", strerror(errno));
+		return err_set(e, RC_CONFIG, errno, "journal.open", "no random numbers: %s",
+			       strerror(errno));
 	for (i = 0; i < sizeof raw; i++)
 		snprintf(j->id + 2 * i, 3, "%02x", raw[i]);
 	return RC_OK;
@@ -807,14 +831,15 @@ load(struct journal *j, struct journal_info *info, struct err *e)
 	free(list);
 	segment_name(j->segment, name, sizeof name);
 	if (!read_file(j->dir_fd, name, &data, &size))
-		return err_set(e, RC_CONFIG, errno, "journal.open", "cannot read %s/%s: %s", j->dir, name,
-			       strerror(errno));
+		return err_set(e, RC_CONFIG, errno, "journal.open", "cannot read %s/%s: %s", j->dir,
+			       name, strerror(errno));
 	if (!head_parse(data, size, &h)) {
 		free(data);
 		info->is_broken = true;
 		j->unbroken_since = INT64_MAX;
 		j->next_report = 1;
-		log_event(LOG_LEVEL_ERROR, "journal.broken", "segment=%s at=0 text=\"header does not check; a new journal is begun\"",
+		log_event(LOG_LEVEL_ERROR, "journal.broken",
+			  "segment=%s at=0 text=\"header does not check; a new journal is begun\"",
 			  name);
 		return make_id(j, e);
 	}
@@ -828,7 +853,9 @@ load(struct journal *j, struct journal_info *info, struct err *e)
 	info->is_broken = bad || damage;
 	if (info->is_broken)
 		log_event(LOG_LEVEL_ERROR, "journal.broken",
-			  "segment=%s at=%zu text=\"what stands before is used, rows without a mark count as sent\"", name, at);
+			  "segment=%s at=%zu text=\"what stands before is used, rows without a "
+			  "mark count as sent\"",
+			  name, at);
 	info->last_incarnation = j->incarnation;
 	return RC_OK;
 }
@@ -909,8 +936,8 @@ static enum rc
 append(struct journal *j, const unsigned char *p, size_t n, struct err *e)
 {
 	if (!write_all(j->fd, p, n))
-		return err_set(e, RC_BUG, errno, "journal.write", "cannot write to the journal in %s: %s", j->dir,
-			       strerror(errno));
+		return err_set(e, RC_BUG, errno, "journal.write",
+			       "cannot write to the journal in %s: %s", j->dir, strerror(errno));
 	j->used += (int64_t)n;
 	return RC_OK;
 }
@@ -967,7 +994,7 @@ journal_start(struct journal *j, int64_t incarnation, struct err *e)
 enum rc
 journal_submit(struct journal *j, const struct journal_mark *m, size_t n, struct err *e)
 {
-	struct writer w = {.j = j, .rc = RC_OK, .e = e};
+	struct writer w = { .j = j, .rc = RC_OK, .e = e };
 	struct out o;
 	size_t i;
 	enum rc rc;
@@ -991,9 +1018,10 @@ journal_submit(struct journal *j, const struct journal_mark *m, size_t n, struct
 }
 
 enum rc
-journal_answer(struct journal *j, const struct journal_mark *m, const struct outcome *a, size_t n, struct err *e)
+journal_answer(struct journal *j, const struct journal_mark *m, const struct outcome *a, size_t n,
+	       struct err *e)
 {
-	struct writer w = {.j = j, .rc = RC_OK, .e = e};
+	struct writer w = { .j = j, .rc = RC_OK, .e = e };
 	struct out o;
 	size_t i;
 
@@ -1010,7 +1038,7 @@ journal_answer(struct journal *j, const struct journal_mark *m, const struct out
 enum rc
 journal_settled(struct journal *j, const struct journal_mark *m, size_t n, struct err *e)
 {
-	struct writer w = {.j = j, .rc = RC_OK, .e = e};
+	struct writer w = { .j = j, .rc = RC_OK, .e = e };
 	struct out o;
 	size_t i;
 
@@ -1030,7 +1058,7 @@ journal_settled(struct journal *j, const struct journal_mark *m, size_t n, struc
 enum rc
 journal_report(struct journal *j, const struct report *r, uint64_t *number, size_t n, struct err *e)
 {
-	struct writer w = {.j = j, .rc = RC_OK, .e = e};
+	struct writer w = { .j = j, .rc = RC_OK, .e = e };
 	struct out o;
 	size_t i;
 	enum rc rc;
@@ -1054,7 +1082,7 @@ journal_report(struct journal *j, const struct report *r, uint64_t *number, size
 enum rc
 journal_report_settled(struct journal *j, const uint64_t *number, size_t n, struct err *e)
 {
-	struct writer w = {.j = j, .rc = RC_OK, .e = e};
+	struct writer w = { .j = j, .rc = RC_OK, .e = e };
 	struct out o;
 	size_t i;
 
@@ -1087,7 +1115,8 @@ journal_live(const struct journal *j)
 }
 
 void
-journal_each(const struct journal *j, void (*each)(void *arg, const struct journal_mark *m, const struct outcome *o),
+journal_each(const struct journal *j,
+	     void (*each)(void *arg, const struct journal_mark *m, const struct outcome *o),
 	     void *arg)
 {
 	const struct attempt *a, *next;
@@ -1101,7 +1130,8 @@ journal_each(const struct journal *j, void (*each)(void *arg, const struct journ
 }
 
 void
-journal_each_report(const struct journal *j, void (*each)(void *arg, const struct report *r, uint64_t number), void *arg)
+journal_each_report(const struct journal *j,
+		    void (*each)(void *arg, const struct report *r, uint64_t number), void *arg)
 {
 	const struct kept_report *k, *next;
 	size_t i;
@@ -1114,7 +1144,8 @@ journal_each_report(const struct journal *j, void (*each)(void *arg, const struc
 }
 
 enum rc
-journal_scan(const struct journal *j, void (*each)(void *arg, const struct journal_mark *m), void *arg, struct err *e)
+journal_scan(const struct journal *j, void (*each)(void *arg, const struct journal_mark *m),
+	     void *arg, struct err *e)
 {
 	struct journal_mark m;
 	struct segment_head h;
@@ -1133,7 +1164,8 @@ journal_scan(const struct journal *j, void (*each)(void *arg, const struct journ
 		if (!read_file(j->dir_fd, name, &data, &size))
 			continue;
 		if (head_parse(data, size, &h) && strcmp(h.id, j->id) == 0)
-			for (at = HEADER_BYTES; record_next(data, size, &at, &type, &payload, &damage);) {
+			for (at = HEADER_BYTES;
+			     record_next(data, size, &at, &type, &payload, &damage);) {
 				if (type != MARK_SUBMIT)
 					continue;
 				in_mark(&payload, &m);

@@ -20,14 +20,14 @@
 struct journal;
 
 struct journal_info {
-	char id[JOURNAL_ID_LEN + 1];  /* random, for life */
-	char boot_id[40];             /* of this start of the host */
-	bool is_new;                  /* nothing was found */
-	bool is_broken;               /* marks were lost in the middle: nothing can be inferred from a mark that is absent */
+	char id[JOURNAL_ID_LEN + 1]; /* random, for life */
+	char boot_id[40];	     /* of this start of the host */
+	bool is_new;		     /* nothing was found */
+	bool is_broken; /* marks were lost in the middle: nothing can be inferred from a mark that is absent */
 	bool same_boot;
-	int64_t last_incarnation;     /* of the newest START mark, 0 none */
-	int64_t unbroken_since;       /* absent marks prove something for rows of this incarnation and later; INT64_MAX never */
-	size_t live, reports;         /* attempts and reports not yet settled */
+	int64_t last_incarnation; /* of the newest START mark, 0 none */
+	int64_t unbroken_since; /* absent marks prove something for rows of this incarnation and later; INT64_MAX never */
+	size_t live, reports; /* attempts and reports not yet settled */
 };
 
 /* One attempt: the name of everything that is marked. */
@@ -41,21 +41,25 @@ struct journal_mark {
 };
 
 /* Locks dir (RC_CONFIG names the holder's process when another has it), reads what is there and starts a new segment. */
-enum rc journal_open(const char *dir, int64_t segment_bytes, int64_t keep_bytes, struct journal **out,
-		     struct journal_info *info, struct err *e) MUST_USE;
+enum rc journal_open(const char *dir, int64_t segment_bytes, int64_t keep_bytes,
+		     struct journal **out, struct journal_info *info, struct err *e) MUST_USE;
 void journal_close(struct journal *j); /* NULL is allowed */
 
 /* The START mark of this incarnation. */
 enum rc journal_start(struct journal *j, int64_t incarnation, struct err *e) MUST_USE;
 /* All n marks or none; RC_AGAIN when the disk is full. Only after RC_OK may a byte leave. */
-enum rc journal_submit(struct journal *j, const struct journal_mark *m, size_t n, struct err *e) MUST_USE;
+enum rc journal_submit(struct journal *j, const struct journal_mark *m, size_t n, struct err *e)
+	MUST_USE;
 /* The room for these two was reserved by the SUBMIT. */
-enum rc journal_answer(struct journal *j, const struct journal_mark *m, const struct outcome *o, size_t n,
-		       struct err *e) MUST_USE;
-enum rc journal_settled(struct journal *j, const struct journal_mark *m, size_t n, struct err *e) MUST_USE;
+enum rc journal_answer(struct journal *j, const struct journal_mark *m, const struct outcome *o,
+		       size_t n, struct err *e) MUST_USE;
+enum rc journal_settled(struct journal *j, const struct journal_mark *m, size_t n, struct err *e)
+	MUST_USE;
 /* Gives each report the number by which it is settled. */
-enum rc journal_report(struct journal *j, const struct report *r, uint64_t *number, size_t n, struct err *e) MUST_USE;
-enum rc journal_report_settled(struct journal *j, const uint64_t *number, size_t n, struct err *e) MUST_USE;
+enum rc journal_report(struct journal *j, const struct report *r, uint64_t *number, size_t n,
+		       struct err *e) MUST_USE;
+enum rc journal_report_settled(struct journal *j, const uint64_t *number, size_t n, struct err *e)
+	MUST_USE;
 /* A duplicate of the segment's descriptor, to be fdatasync()ed and closed by a lane. -1 when there is none left. */
 int journal_sync_fd(const struct journal *j);
 
@@ -63,12 +67,14 @@ int journal_sync_fd(const struct journal *j);
 bool journal_knows(const struct journal *j, int64_t msg_id, int32_t leg, int32_t try_no);
 /* Every attempt not yet settled; o is NULL when there is no ANSWER. The call-back may settle. */
 void journal_each(const struct journal *j,
-		  void (*each)(void *arg, const struct journal_mark *m, const struct outcome *o), void *arg);
-void journal_each_report(const struct journal *j, void (*each)(void *arg, const struct report *r, uint64_t number),
+		  void (*each)(void *arg, const struct journal_mark *m, const struct outcome *o),
+		  void *arg);
+void journal_each_report(const struct journal *j,
+			 void (*each)(void *arg, const struct report *r, uint64_t number),
 			 void *arg);
 /* Every SUBMIT mark in all segments that are kept, oldest first, settled or not. */
-enum rc journal_scan(const struct journal *j, void (*each)(void *arg, const struct journal_mark *m), void *arg,
-		     struct err *e) MUST_USE;
+enum rc journal_scan(const struct journal *j, void (*each)(void *arg, const struct journal_mark *m),
+		     void *arg, struct err *e) MUST_USE;
 size_t journal_live(const struct journal *j);
 
 #endif

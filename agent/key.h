@@ -23,8 +23,8 @@ struct key_parts {
 	uint64_t fingerprint; /* 40 bits */
 };
 
-uint64_t key_fingerprint(const char *created_at, const char *recipient, size_t recipient_n, const char *body,
-			 size_t body_n);
+uint64_t key_fingerprint(const char *created_at, const char *recipient, size_t recipient_n,
+			 const char *body, size_t body_n);
 /* out has CLIENT_KEY_LEN + 1 bytes. */
 void key_encode(const struct key_parts *k, char *out);
 /* False when it is no key of ours (length, alphabet, version); upper case is not ours either. */

@@ -44,20 +44,20 @@ enum outcome_kind {
 	OUT_ACCEPTED, /* the provider has it */
 	OUT_REJECTED, /* the provider definitely refused it: no phone gets it from this attempt */
 	OUT_DEFERRED, /* certain that nothing left or that nothing was taken: may be tried again later */
-	OUT_UNSURE,   /* bytes may have left and no definite answer came */
+	OUT_UNSURE, /* bytes may have left and no definite answer came */
 };
 
 struct outcome {
 	enum outcome_kind kind;
-	bool duplicate;         /* with ACCEPTED: the provider said that it knows the key already */
-	bool is_final;          /* with ACCEPTED: no report will come, this is the result; set by the pipeline from the capabilities */
-	bool certainly_ended;   /* with DEFERRED: the provider took and dropped this key (a new generation is due) */
+	bool duplicate; /* with ACCEPTED: the provider said that it knows the key already */
+	bool is_final; /* with ACCEPTED: no report will come, this is the result; set by the pipeline from the capabilities */
+	bool certainly_ended; /* with DEFERRED: the provider took and dropped this key (a new generation is due) */
 	char code[RESULT_CODE_LEN + 1]; /* our code, with REJECTED; a hint otherwise */
-	uint32_t retry_after_ms;        /* with DEFERRED: not before; 0: the pipeline's own pause */
-	unsigned parts;                 /* 0: not told */
+	uint32_t retry_after_ms;	/* with DEFERRED: not before; 0: the pipeline's own pause */
+	unsigned parts;			/* 0: not told */
 	char provider_code[PROVIDER_CODE_MAX + 1];
 	char provider_id[PROVIDER_ID_MAX + 1];
-	char text[128];                 /* for people, without personal data */
+	char text[128]; /* for people, without personal data */
 };
 
 enum report_class { REPORT_OK, REPORT_FAIL, REPORT_PENDING };
@@ -65,15 +65,15 @@ enum report_class { REPORT_OK, REPORT_FAIL, REPORT_PENDING };
 /* One delivery report in normalised form: no personal data, so that it may lie in the journal. */
 struct report {
 	enum report_class class;
-	bool duplicate;         /* it says "duplicate key": never evidence of a failure */
-	char client_key[CLIENT_KEY_LEN + 1];        /* "" when the provider gave none */
-	char provider_id[PROVIDER_ID_MAX + 1];      /* "" when there is none */
+	bool duplicate; /* it says "duplicate key": never evidence of a failure */
+	char client_key[CLIENT_KEY_LEN + 1];   /* "" when the provider gave none */
+	char provider_id[PROVIDER_ID_MAX + 1]; /* "" when there is none */
 	char channel[33];
 	char code[RESULT_CODE_LEN + 1];
 	char provider_code[PROVIDER_CODE_MAX + 1];
 	char carrier[CARRIER_MAX + 1];
 	unsigned parts;
-	char done_at[32];       /* provider's time as UTC "YYYY-MM-DD HH:MM:SS.mmm", "" unknown */
+	char done_at[32]; /* provider's time as UTC "YYYY-MM-DD HH:MM:SS.mmm", "" unknown */
 };
 
 /* Where a message is; msg_move() is the only writer. */
@@ -84,37 +84,38 @@ struct batch; /* the arena behind messages claimed together */
 struct message {
 	uint32_t magic;
 	enum msg_where where;
-	struct message *next;      /* list of whoever has it */
+	struct message *next;	   /* list of whoever has it */
 	struct message *hash_next; /* the pipeline's table by msg_id */
 	struct batch *batch;
 
 	int64_t msg_id;
-	int64_t fence;             /* as our last own write left it */
+	int64_t fence; /* as our last own write left it */
 	int32_t try_no;
 	int32_t leg;
 	int32_t generation;
-	enum msg_type type;        /* resolved */
+	enum msg_type type; /* resolved */
 	enum msg_type asked_type;
 	int priority;
-	int64_t deadline_boot_ms;  /* past this nothing of it may be handed to TLS any more */
-	int64_t expire_in_s;       /* validity left, by the database, at the claim */
-	bool is_resend;            /* an attempt with this key is open: "duplicate" means accepted */
-	bool older_open;           /* an attempt of this leg with another key is open */
-	bool touched;              /* wire() said yes for this attempt */
+	int64_t deadline_boot_ms; /* past this nothing of it may be handed to TLS any more */
+	int64_t expire_in_s;	  /* validity left, by the database, at the claim */
+	bool is_resend;		  /* an attempt with this key is open: "duplicate" means accepted */
+	bool older_open;	  /* an attempt of this leg with another key is open */
+	bool touched;		  /* wire() said yes for this attempt */
 	bool is_ad;
-	bool cancel;               /* cancel_yn was Y after the claim */
-	bool is_repeated;          /* mt_result has this req_key already: 2011 */
+	bool cancel;	  /* cancel_yn was Y after the claim */
+	bool is_repeated; /* mt_result has this req_key already: 2011 */
 	char client_key[CLIENT_KEY_LEN + 1];
-	char created_at[32];       /* exact text form, only to be handed back to the database */
-	char to_wire[40];          /* recipient in international form, digits only: "821012345678" */
-	char from_wire[40];        /* sender as digits or letters, national form kept */
-	unsigned bytes;            /* of the body as the carrier counts, after encoding */
-	struct text type_text;     /* as written, for 2006 */
-	struct text req_key, sender, recipient, subject, body, vars, profile_key, template_code, payload,
-		file_key, fallback_type, fallback_subject, fallback_body, fallback_file_key, group_key,
-		dept_code, origin_code, etc1, etc2, etc3, etc4, send_at;
-	void *channel_ref;         /* the channel's, while it has the message */
-	void *pipeline_ref;        /* the pipeline's */
+	char created_at[32];   /* exact text form, only to be handed back to the database */
+	char to_wire[40];      /* recipient in international form, digits only: "821012345678" */
+	char from_wire[40];    /* sender as digits or letters, national form kept */
+	unsigned bytes;	       /* of the body as the carrier counts, after encoding */
+	struct text type_text; /* as written, for 2006 */
+	struct text req_key, sender, recipient, subject, body, vars, profile_key, template_code,
+		payload, file_key, fallback_type, fallback_subject, fallback_body,
+		fallback_file_key, group_key, dept_code, origin_code, etc1, etc2, etc3, etc4,
+		send_at;
+	void *channel_ref;  /* the channel's, while it has the message */
+	void *pipeline_ref; /* the pipeline's */
 };
 
 /* Moves m from one place to the next and aborts when it is not where the caller believes. */

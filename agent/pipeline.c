@@ -20,12 +20,12 @@
 #include "drivers/channel/channel.h"
 
 #define QUEUE_MAX (MSG_TYPE_COUNT * PRIORITY_COUNT)
-#define TABLE_SIZE 8192u            /* buckets of the table by msg_id */
+#define TABLE_SIZE 8192u /* buckets of the table by msg_id */
 #define CHANNELS_MAX 16
-#define WIRE_MAX 2000               /* messages in one request, the upper bound of channels.batch */
-#define REPORT_PAGES 4              /* pages that may wait for the database before no further one is pulled */
-#define ATTEMPTS_MAX 3              /* automatic re-sends of one leg stop here */
-#define GENERATIONS_MAX 60          /* a provider that refuses "for now" this often has refused */
+#define WIRE_MAX 2000  /* messages in one request, the upper bound of channels.batch */
+#define REPORT_PAGES 4 /* pages that may wait for the database before no further one is pulled */
+#define ATTEMPTS_MAX 3 /* automatic re-sends of one leg stop here */
+#define GENERATIONS_MAX 60 /* a provider that refuses "for now" this often has refused */
 #define BACKOFF_FIRST_MS 200
 #define BACKOFF_LAST_MS 30000
 #define BATCH_CAP_BYTES (24u << 20) /* texts of one claim */
@@ -38,32 +38,32 @@ struct way {
 	struct channel *ch;
 	enum channel_state state;
 	bool is_paused;
-	bool reopen;                /* the options changed: close when empty, open with the new ones */
+	bool reopen; /* the options changed: close when empty, open with the new ones */
 	char name[33];
 	struct message *head[PRIORITY_COUNT], **tail[PRIORITY_COUNT]; /* ready to be submitted */
 	size_t ready;
-	size_t sent;                /* lent to the driver */
-	int64_t not_before_ms;      /* after a row of deferrals nothing is submitted for a while */
+	size_t sent;	       /* lent to the driver */
+	int64_t not_before_ms; /* after a row of deferrals nothing is submitted for a while */
 	int64_t backoff_ms;
-	size_t queries;             /* asked by resolve() */
-	unsigned pages;             /* of reports, between the provider and the database */
-	bool page_owed;             /* reports_taken() is due as soon as there is room */
+	size_t queries; /* asked by resolve() */
+	unsigned pages; /* of reports, between the provider and the database */
+	bool page_owed; /* reports_taken() is due as soon as there is room */
 };
 
 struct settle_item {
 	struct settle_item *next;
 	struct change c;
-	struct message *m;          /* NULL: not from memory */
+	struct message *m; /* NULL: not from memory */
 	struct journal_mark mark;
 	bool has_mark;
 	char key[CLIENT_KEY_LEN + 1];
-	int64_t not_before_ms;      /* repeated slowly after a failure of its own */
+	int64_t not_before_ms; /* repeated slowly after a failure of its own */
 };
 
 struct report_wait {
 	struct report_wait *next;
 	struct report_item item;
-	struct way *way;            /* NULL: from the journal */
+	struct way *way; /* NULL: from the journal */
 	bool ends_page;
 };
 
@@ -71,7 +71,7 @@ struct claim_job {
 	struct db_job db;
 	struct pipeline *p;
 	bool is_peek;
-	bool look_for_orphans;      /* a COMMIT was UNSURE */
+	bool look_for_orphans; /* a COMMIT was UNSURE */
 	struct store_queue queues[QUEUE_MAX];
 	bool due[QUEUE_MAX];
 	size_t queue_count;
@@ -154,7 +154,7 @@ struct pipeline {
 	size_t syncs;
 
 	bool is_draining, is_stopped, is_frozen, is_paused, mismatch_logged;
-	int64_t claimed, settled;   /* messages, for the invariant */
+	int64_t claimed, settled; /* messages, for the invariant */
 };
 
 static void pump(struct pipeline *p);
@@ -167,7 +167,7 @@ static void report_some(struct pipeline *p);
 static void
 again_in(struct pipeline *p, int64_t ms)
 {
-	struct timeval tv = {(time_t)(ms / 1000), (suseconds_t)(ms % 1000) * 1000};
+	struct timeval tv = { (time_t)(ms / 1000), (suseconds_t)(ms % 1000) * 1000 };
 
 	if (!p->is_stopped)
 		event_add(p->poll, &tv);
@@ -250,8 +250,9 @@ way_find(struct pipeline *p, const char *name)
 static bool
 way_is_open(const struct pipeline *p, const struct way *w)
 {
-	return w->ch != NULL && !w->is_paused && !p->is_paused && !w->reopen && w->state != CHANNEL_DOWN &&
-	       w->state != CHANNEL_REFUSED && clock_mono_ms() >= w->not_before_ms;
+	return w->ch != NULL && !w->is_paused && !p->is_paused && !w->reopen &&
+	       w->state != CHANNEL_DOWN && w->state != CHANNEL_REFUSED &&
+	       clock_mono_ms() >= w->not_before_ms;
 }
 
 /* Messages that the channel would take at once and that are not waiting for it already. */
@@ -385,11 +386,14 @@ settle_done(struct db_job *j)
 			p->settle_count++;
 		}
 		if (j->rc != RC_AGAIN)
-			log_err(j->rc == RC_LOST || j->rc == RC_UNSURE ? LOG_LEVEL_WARN : LOG_LEVEL_ERROR, "settle.failed",
-				&j->err, "changes=%zu waiting=%zu", sj->n, p->settle_count);
+			log_err(j->rc == RC_LOST || j->rc == RC_UNSURE ? LOG_LEVEL_WARN
+								       : LOG_LEVEL_ERROR,
+				"settle.failed", &j->err, "changes=%zu waiting=%zu", sj->n,
+				p->settle_count);
 		stat_inc(STAT_settle_retries);
-		p->settle_not_before_ms = clock_mono_ms() + (j->rc == RC_AGAIN ? 10 + clock_mono_ms() % 50
-									       : grow(&p->settle_backoff_ms));
+		p->settle_not_before_ms =
+			clock_mono_ms() + (j->rc == RC_AGAIN ? 10 + clock_mono_ms() % 50
+							     : grow(&p->settle_backoff_ms));
 		again_in(p, 20);
 		return;
 	}
@@ -403,17 +407,20 @@ settle_done(struct db_job *j)
 			stat_inc(STAT_rows_settled);
 			break;
 		case CHANGE_STALE:
-			log_event(LOG_LEVEL_WARN, "settle.stale", "id=%" PRId64 " kind=%d try=%d code=%s", it->c.msg_id,
+			log_event(LOG_LEVEL_WARN, "settle.stale",
+				  "id=%" PRId64 " kind=%d try=%d code=%s", it->c.msg_id,
 				  (int)it->c.kind, (int)it->c.try_no, it->c.code);
 			stat_inc(STAT_settle_stale);
 			break;
 		case CHANGE_GONE:
-			log_event(LOG_LEVEL_INFO, "settle.gone", "id=%" PRId64 " kind=%d text=\"the application deleted the row\"",
+			log_event(LOG_LEVEL_INFO, "settle.gone",
+				  "id=%" PRId64 " kind=%d text=\"the application deleted the row\"",
 				  it->c.msg_id, (int)it->c.kind);
 			break;
 		case CHANGE_FAILED:
-			log_err(LOG_LEVEL_ERROR, "settle.held", &it->c.err, "id=%" PRId64 " code=%s held=%s", it->c.msg_id,
-				it->c.code, it->c.new_fence > 0 ? "yes" : "no");
+			log_err(LOG_LEVEL_ERROR, "settle.held", &it->c.err,
+				"id=%" PRId64 " code=%s held=%s", it->c.msg_id, it->c.code,
+				it->c.new_fence > 0 ? "yes" : "no");
 			if (it->c.new_fence <= 0) {
 				it->not_before_ms = clock_mono_ms() + BACKOFF_LAST_MS;
 				settle_add(p, it);
@@ -484,7 +491,8 @@ set_text(char *to, size_t size, const char *from)
 }
 
 void
-pipeline_decide(const struct journal_mark *mark, const struct outcome *o, int64_t unknown_look_ms, struct change *c)
+pipeline_decide(const struct journal_mark *mark, const struct outcome *o, int64_t unknown_look_ms,
+		struct change *c)
 {
 	enum outcome_kind kind = o->kind;
 
@@ -504,7 +512,8 @@ pipeline_decide(const struct journal_mark *mark, const struct outcome *o, int64_
 	/* "Duplicate" proves an acceptance only when an attempt of ours with this key is open; else somebody else used our key. */
 	if (kind == OUT_ACCEPTED && o->duplicate && !mark->is_resend) {
 		log_event(LOG_LEVEL_ERROR, "channel.duplicate",
-			  "id=%" PRId64 " channel=%s text=\"the provider says that it knows the key of a first attempt; the outcome is kept as unknown\"",
+			  "id=%" PRId64 " channel=%s text=\"the provider says that it knows the "
+					"key of a first attempt; the outcome is kept as unknown\"",
 			  mark->msg_id, mark->channel);
 		kind = OUT_UNSURE;
 	}
@@ -540,7 +549,8 @@ pipeline_decide(const struct journal_mark *mark, const struct outcome *o, int64_
 		c->new_generation = o->certainly_ended;
 		c->delay_ms = o->retry_after_ms;
 		if (c->delay_ms == 0)
-			c->delay_ms = INT64_C(1000) << (mark->generation < 9 ? mark->generation : 9);
+			c->delay_ms = INT64_C(1000)
+				      << (mark->generation < 9 ? mark->generation : 9);
 		return;
 	case OUT_UNSURE:
 		c->kind = CHANGE_UNKNOWN;
@@ -582,7 +592,9 @@ on_wire(void *owner, struct message **m, size_t n)
 		return false;
 	for (i = 0; i < n; i++) {
 		if (now > m[i]->deadline_boot_ms) {
-			log_event(LOG_LEVEL_WARN, "wire.late", "channel=%s messages=%zu text=\"the write deadline is over; nothing was sent\"",
+			log_event(LOG_LEVEL_WARN, "wire.late",
+				  "channel=%s messages=%zu text=\"the write deadline is over; "
+				  "nothing was sent\"",
 				  w->name, n);
 			return false;
 		}
@@ -590,7 +602,8 @@ on_wire(void *owner, struct message **m, size_t n)
 	}
 	rc = journal_submit(p->env.journal, marks, n, &e);
 	if (rc != RC_OK) {
-		log_err(LOG_LEVEL_ERROR, "journal.failed", &e, "channel=%s messages=%zu", w->name, n);
+		log_err(LOG_LEVEL_ERROR, "journal.failed", &e, "channel=%s messages=%zu", w->name,
+			n);
 		w->not_before_ms = clock_mono_ms() + 1000;
 		if (rc == RC_BUG)
 			p->env.fatal(p->env.arg, 75, e.text);
@@ -624,7 +637,8 @@ on_done(void *owner, struct message **m, const struct outcome *o, size_t n)
 		answers[touched] = o[i];
 		answers[touched++].is_final = !has_reports;
 	}
-	if (touched > 0 && touched <= WIRE_MAX && journal_answer(p->env.journal, marks, answers, touched, &e) != RC_OK) {
+	if (touched > 0 && touched <= WIRE_MAX &&
+	    journal_answer(p->env.journal, marks, answers, touched, &e) != RC_OK) {
 		log_err(LOG_LEVEL_ERROR, "journal.failed", &e, "channel=%s", w->name);
 		p->env.fatal(p->env.arg, 75, e.text);
 	}
@@ -656,7 +670,9 @@ on_done(void *owner, struct message **m, const struct outcome *o, size_t n)
 		answer = o[i];
 		answer.is_final = !has_reports;
 		pipeline_decide(&it->mark, &answer,
-				m[i]->is_resend ? p->conf->times.quiet_time_ms : p->conf->times.unknown_look_ms, &it->c);
+				m[i]->is_resend ? p->conf->times.quiet_time_ms
+						: p->conf->times.unknown_look_ms,
+				&it->c);
 		it->c.keeps_attempt = m[i]->older_open;
 		it->c.client_key = it->key;
 		settle_message(p, it, AT_CHANNEL);
@@ -705,7 +721,8 @@ sync_done(struct job *j)
 		page_taken(sj->way);
 	} else {
 		/* Not confirmed by the disk: the next page is asked for when the database has this one. */
-		log_event(LOG_LEVEL_ERROR, "journal.failed", "text=\"cannot sync: %s\"", strerror(sj->why));
+		log_event(LOG_LEVEL_ERROR, "journal.failed", "text=\"cannot sync: %s\"",
+			  strerror(sj->why));
 		sj->way->page_owed = true;
 	}
 	p->syncs--;
@@ -808,7 +825,8 @@ report_done(struct db_job *j)
 		}
 		if (j->rc != RC_AGAIN)
 			log_err(LOG_LEVEL_WARN, "report.failed", &j->err, "reports=%zu", rj->n);
-		p->settle_not_before_ms = clock_mono_ms() + (j->rc == RC_AGAIN ? 20 : grow(&p->settle_backoff_ms));
+		p->settle_not_before_ms =
+			clock_mono_ms() + (j->rc == RC_AGAIN ? 20 : grow(&p->settle_backoff_ms));
 		again_in(p, 20);
 		return;
 	}
@@ -821,17 +839,20 @@ report_done(struct db_job *j)
 			stat_inc(STAT_reports_applied);
 			break;
 		case REPORT_KEPT:
-			log_event(LOG_LEVEL_DEBUG, "report.kept", "channel=%s key=%s", rw->item.r.channel, rw->item.r.client_key);
+			log_event(LOG_LEVEL_DEBUG, "report.kept", "channel=%s key=%s",
+				  rw->item.r.channel, rw->item.r.client_key);
 			stat_inc(STAT_reports_kept);
 			break;
 		case REPORT_KNOWN:
 			break;
 		case REPORT_CONFLICT:
-			log_event(LOG_LEVEL_WARN, "report.conflict", "id=%" PRId64 " code=%s text=\"the result stays as it was\"",
+			log_event(LOG_LEVEL_WARN, "report.conflict",
+				  "id=%" PRId64 " code=%s text=\"the result stays as it was\"",
 				  rj->items[i].msg_id, rw->item.r.code);
 			break;
 		}
-		if (rw->item.mark != 0 && journal_report_settled(p->env.journal, &rw->item.mark, 1, &e) != RC_OK)
+		if (rw->item.mark != 0 &&
+		    journal_report_settled(p->env.journal, &rw->item.mark, 1, &e) != RC_OK)
 			p->env.fatal(p->env.arg, 75, e.text);
 		if (rw->way != NULL && rw->ends_page) {
 			rw->way->pages--;
@@ -849,7 +870,8 @@ report_some(struct pipeline *p)
 	struct report_job *rj = &p->report;
 	struct report_wait *rw;
 
-	if (p->is_stopped || rj->busy || p->report_count == 0 || clock_mono_ms() < p->settle_not_before_ms)
+	if (p->is_stopped || rj->busy || p->report_count == 0 ||
+	    clock_mono_ms() < p->settle_not_before_ms)
 		return;
 	for (rj->n = 0; rj->n < rj->max && (rw = p->report_head) != NULL; rj->n++) {
 		p->report_head = rw->next;
@@ -877,10 +899,11 @@ on_state(void *owner, enum channel_state s, const struct err *why)
 	if (s == w->state)
 		return;
 	if (why != NULL && (s == CHANNEL_DOWN || s == CHANNEL_REFUSED))
-		log_err(s == CHANNEL_REFUSED ? LOG_LEVEL_ERROR : LOG_LEVEL_WARN, "channel.state", why, "channel=%s state=%s", w->name,
-			channel_state_name(s));
+		log_err(s == CHANNEL_REFUSED ? LOG_LEVEL_ERROR : LOG_LEVEL_WARN, "channel.state",
+			why, "channel=%s state=%s", w->name, channel_state_name(s));
 	else
-		log_event(LOG_LEVEL_INFO, "channel.state", "channel=%s state=%s", w->name, channel_state_name(s));
+		log_event(LOG_LEVEL_INFO, "channel.state", "channel=%s state=%s", w->name,
+			  channel_state_name(s));
 	w->state = s;
 	again_in(w->p, 0);
 }
@@ -911,7 +934,8 @@ refuse(struct pipeline *p, struct message *m, const char *code, const char *text
 static void
 enqueue(struct way *w, struct message *m)
 {
-	int pr = m->priority < 0 || m->priority >= PRIORITY_COUNT ? PRIORITY_COUNT - 1 : m->priority;
+	int pr =
+		m->priority < 0 || m->priority >= PRIORITY_COUNT ? PRIORITY_COUNT - 1 : m->priority;
 
 	m->next = NULL;
 	*w->tail[pr] = m;
@@ -1009,7 +1033,8 @@ submit_some(struct way *w)
 		for (i = 0; i < n; i++)
 			give_back(p, list[i], AT_CHANNEL);
 		if (rc != RC_AGAIN)
-			log_err(LOG_LEVEL_WARN, "channel.submit", &e, "channel=%s messages=%zu", w->name, n);
+			log_err(LOG_LEVEL_WARN, "channel.submit", &e, "channel=%s messages=%zu",
+				w->name, n);
 		w->not_before_ms = clock_mono_ms() + grow(&w->backoff_ms);
 	}
 }
@@ -1042,9 +1067,11 @@ claim_run(struct store *st, struct db_job *j, struct err *e)
 	enum rc rc;
 
 	if (!cj->look_for_orphans)
-		return cj->is_peek ? store_peek(st, cj->queues, cj->queue_count, cj->due, e) : store_claim(st, &cj->claim, e);
+		return cj->is_peek ? store_peek(st, cj->queues, cj->queue_count, cj->due, e)
+				   : store_claim(st, &cj->claim, e);
 	for (cj->row_count = 0; cj->row_count < cj->row_max; cj->row_count += n) {
-		rc = store_list_own(st, after, false, cj->rows + cj->row_count, cj->row_max - cj->row_count, &n, e);
+		rc = store_list_own(st, after, false, cj->rows + cj->row_count,
+				    cj->row_max - cj->row_count, &n, e);
 		if (rc != RC_OK)
 			return rc;
 		if (n == 0)
@@ -1065,7 +1092,8 @@ release_orphans(struct pipeline *p)
 	for (i = 0; i < cj->row_count; i++) {
 		const struct store_row *r = &cj->rows[i];
 
-		if (pipeline_has(p, r->msg_id) || journal_knows(p->env.journal, r->msg_id, r->leg, r->try_no))
+		if (pipeline_has(p, r->msg_id) ||
+		    journal_knows(p->env.journal, r->msg_id, r->leg, r->try_no))
 			continue;
 		memset(&c, 0, sizeof c);
 		c.msg_id = r->msg_id;
@@ -1089,10 +1117,10 @@ claim_failed(struct pipeline *p, struct db_job *j)
 	if (j->rc == RC_UNSURE)
 		p->claim_unsure = true;
 	if (j->rc != RC_AGAIN)
-		log_err(j->rc == RC_LOST || j->rc == RC_UNSURE ? LOG_LEVEL_WARN : LOG_LEVEL_ERROR, "claim.failed", &j->err,
-			"peek=%d", p->claim.is_peek);
-	p->claim_not_before_ms =
-		clock_mono_ms() + (j->rc == RC_AGAIN ? 10 + clock_mono_ms() % 50 : grow(&p->claim_backoff_ms));
+		log_err(j->rc == RC_LOST || j->rc == RC_UNSURE ? LOG_LEVEL_WARN : LOG_LEVEL_ERROR,
+			"claim.failed", &j->err, "peek=%d", p->claim.is_peek);
+	p->claim_not_before_ms = clock_mono_ms() + (j->rc == RC_AGAIN ? 10 + clock_mono_ms() % 50
+								      : grow(&p->claim_backoff_ms));
 	again_in(p, 20);
 }
 
@@ -1106,7 +1134,8 @@ claimed(struct pipeline *p, struct claim_job *cj)
 	if (cj->claim.seq_mismatch) {
 		/* Frozen, taken over, or a database that went back: the heartbeat tells which and decides. */
 		if (!p->mismatch_logged)
-			log_event(LOG_LEVEL_WARN, "claim.mismatch", "expected=%" PRId64, p->claim_seq);
+			log_event(LOG_LEVEL_WARN, "claim.mismatch", "expected=%" PRId64,
+				  p->claim_seq);
 		p->mismatch_logged = true;
 		p->claim_not_before_ms = clock_mono_ms() + p->conf->times.heartbeat_ms;
 		batch_free(cj->claim.batch);
@@ -1162,7 +1191,7 @@ claim_done(struct db_job *j)
 	pump(p);
 }
 
-static const int shares[PRIORITY_COUNT] = {8, 3, 1};
+static const int shares[PRIORITY_COUNT] = { 8, 3, 1 };
 
 /* The next queue to claim from: by priority, but each due queue gets its share so that none starves. */
 static bool
@@ -1177,7 +1206,8 @@ queue_choose(struct pipeline *p, size_t *at, size_t *room)
 			if (!p->due[k] || p->tokens[k] <= 0)
 				continue;
 			r = type_room(p, p->queues[k].type);
-			if (r > 0 && (best == SIZE_MAX || p->queues[k].priority < p->queues[best].priority)) {
+			if (r > 0 && (best == SIZE_MAX ||
+				      p->queues[k].priority < p->queues[best].priority)) {
 				best = k;
 				best_room = r;
 			}
@@ -1235,16 +1265,23 @@ claim_some(struct pipeline *p)
 			return;
 		}
 	} else {
-		free_rows = p->in_memory < (size_t)p->conf->limits.in_flight ? (size_t)p->conf->limits.in_flight - p->in_memory : 0;
+		free_rows = p->in_memory < (size_t)p->conf->limits.in_flight
+				    ? (size_t)p->conf->limits.in_flight - p->in_memory
+				    : 0;
 		if (p->is_frozen || free_rows == 0 || !any_room(p)) {
 			again_in(p, p->conf->times.idle_poll_ms);
 			return;
 		}
 		/* While bulk drains, an urgent row must be seen at the pace of the idle poll all the same. */
-		if (now - p->last_peek_ms < p->conf->times.idle_poll_ms && queue_choose(p, &at, &room)) {
+		if (now - p->last_peek_ms < p->conf->times.idle_poll_ms &&
+		    queue_choose(p, &at, &room)) {
 			cj->queue_at = at;
-			cj->claim = (struct store_claim){.queue = p->queues[at], .claim_seq = p->claim_seq, .out = cj->claim.out};
-			cj->claim.want = (unsigned)(room < (size_t)p->conf->limits.batch ? room : (size_t)p->conf->limits.batch);
+			cj->claim = (struct store_claim){ .queue = p->queues[at],
+							  .claim_seq = p->claim_seq,
+							  .out = cj->claim.out };
+			cj->claim.want = (unsigned)(room < (size_t)p->conf->limits.batch
+							    ? room
+							    : (size_t)p->conf->limits.batch);
 			if (cj->claim.want > free_rows)
 				cj->claim.want = (unsigned)free_rows;
 			cj->claim.batch = batch_new(BATCH_CAP_BYTES);
@@ -1324,7 +1361,9 @@ row_change(struct pipeline *p, const struct store_row *r, enum change_kind kind,
 	if (kind == CHANGE_HOLD) {
 		c.hold_code = "8002";
 		stat_inc(STAT_rows_held);
-		log_event(LOG_LEVEL_WARN, "unknown.held", "id=%" PRId64 " channel=%s text=\"its outcome cannot be found out; see mtrelayctl trace\"",
+		log_event(LOG_LEVEL_WARN, "unknown.held",
+			  "id=%" PRId64 " channel=%s text=\"its outcome cannot be found out; see "
+					"mtrelayctl trace\"",
 			  r->msg_id, r->channel);
 	}
 	if (kind == CHANGE_RESULT) {
@@ -1356,7 +1395,8 @@ resend_done(struct db_job *j)
 		p->claim_unsure = true; /* the row may be ours in SENDING: found as an orphan */
 	if (j->rc != RC_OK || rj->got == 0) {
 		if (j->rc != RC_OK && j->rc != RC_AGAIN)
-			log_err(LOG_LEVEL_WARN, "resend.failed", &j->err, "id=%" PRId64, rj->r.msg_id);
+			log_err(LOG_LEVEL_WARN, "resend.failed", &j->err, "id=%" PRId64,
+				rj->r.msg_id);
 		batch_free(rj->batch);
 		free(rj);
 		return;
@@ -1394,7 +1434,9 @@ resend(struct pipeline *p, struct way *w, const struct store_row *r, bool new_ge
 		abort();
 	rj->p = p;
 	rj->way = w;
-	rj->r = (struct store_resend){.msg_id = r->msg_id, .fence = r->fence, .new_generation = new_generation};
+	rj->r = (struct store_resend){ .msg_id = r->msg_id,
+				       .fence = r->fence,
+				       .new_generation = new_generation };
 	rj->deadline_boot_ms = clock_boot_ms() + p->conf->times.write_deadline_ms;
 	rj->db.run = resend_run;
 	rj->db.done = resend_done;
@@ -1453,8 +1495,10 @@ on_resolved(void *owner, struct query *q, size_t n)
 				c.new_type = MSG_TYPE_NONE;
 				c.parts = q[i].outcome.parts;
 				set_text(c.channel, sizeof c.channel, w->name);
-				set_text(c.provider_id, sizeof c.provider_id, q[i].outcome.provider_id);
-				set_text(c.provider_code, sizeof c.provider_code, q[i].outcome.provider_code);
+				set_text(c.provider_id, sizeof c.provider_id,
+					 q[i].outcome.provider_id);
+				set_text(c.provider_code, sizeof c.provider_code,
+					 q[i].outcome.provider_code);
 				pipeline_change(p, &c);
 			} else {
 				/* Already final: the same evidence as a report, and taken the same way. */
@@ -1481,7 +1525,8 @@ on_resolved(void *owner, struct query *q, size_t n)
 static void
 ask(struct pipeline *p, struct way *w, const struct store_row *rows, size_t n)
 {
-	struct query *q = calloc(1, n * (sizeof *q + sizeof *rows)); /* the rows ride behind the questions */
+	struct query *q =
+		calloc(1, n * (sizeof *q + sizeof *rows)); /* the rows ride behind the questions */
 	struct err e;
 	size_t i;
 
@@ -1537,11 +1582,13 @@ pipeline_resolve(struct pipeline *p, const struct store_row *rows, size_t n)
 				if (rows[i].try_no > ATTEMPTS_MAX)
 					row_change(p, &rows[i], CHANGE_HOLD, 0);
 				else
-					resend(p, w, &rows[i], rows[i].since_first_ms >= caps->dedup_window_ms);
+					resend(p, w, &rows[i],
+					       rows[i].since_first_ms >= caps->dedup_window_ms);
 				break;
 			case CONF_UNKNOWN_AUTO:
 				/* A tenth of the window is kept as a margin for clocks that are not ours. */
-				if (rows[i].since_first_ms < caps->dedup_window_ms - caps->dedup_window_ms / 10 &&
+				if (rows[i].since_first_ms <
+					    caps->dedup_window_ms - caps->dedup_window_ms / 10 &&
 				    rows[i].try_no <= ATTEMPTS_MAX)
 					resend(p, w, &rows[i], false);
 				else if (caps->query_by_key)
@@ -1572,7 +1619,10 @@ static const struct channel_events events = {
 static enum rc
 way_open(struct pipeline *p, struct way *w, const struct conf_channel *cf, struct err *e)
 {
-	struct channel_env env = {.base = p->env.base, .events = &events, .owner = w, .state_dir = p->conf->agent.state_dir};
+	struct channel_env env = { .base = p->env.base,
+				   .events = &events,
+				   .owner = w,
+				   .state_dir = p->conf->agent.state_dir };
 	int pr;
 
 	w->p = p;
@@ -1580,8 +1630,9 @@ way_open(struct pipeline *p, struct way *w, const struct conf_channel *cf, struc
 	w->driver = channel_driver_find(cf->driver);
 	snprintf(w->name, sizeof w->name, "%s", cf->name);
 	if (w->driver == NULL)
-		return err_set(e, RC_CONFIG, 0, "pipeline.channel", "channel %s: there is no driver \"%s\"; built in are %s",
-			       cf->name, cf->driver, channel_driver_names());
+		return err_set(e, RC_CONFIG, 0, "pipeline.channel",
+			       "channel %s: there is no driver \"%s\"; built in are %s", cf->name,
+			       cf->driver, channel_driver_names());
 	for (pr = 0; pr < PRIORITY_COUNT && w->tail[pr] == NULL; pr++)
 		w->tail[pr] = &w->head[pr];
 	w->state = CHANNEL_STARTING;
@@ -1604,11 +1655,13 @@ queues_of_routes(struct pipeline *p)
 
 	p->queue_count = 0;
 	for (t = MSG_TYPE_AUTO; t < MSG_TYPE_COUNT; t++) {
-		if (t == MSG_TYPE_AUTO ? conf_route_find(p->conf, MSG_TYPE_SMS) == NULL && conf_route_find(p->conf, MSG_TYPE_LMS) == NULL
+		if (t == MSG_TYPE_AUTO ? conf_route_find(p->conf, MSG_TYPE_SMS) == NULL &&
+						 conf_route_find(p->conf, MSG_TYPE_LMS) == NULL
 				       : conf_route_find(p->conf, t) == NULL)
 			continue;
 		for (pr = 0; pr < PRIORITY_COUNT; pr++) {
-			p->queues[p->queue_count] = (struct store_queue){.type = t, .priority = pr};
+			p->queues[p->queue_count] =
+				(struct store_queue){ .type = t, .priority = pr };
 			p->due[p->queue_count] = false;
 			p->tokens[p->queue_count++] = shares[pr];
 		}
@@ -1616,7 +1669,8 @@ queues_of_routes(struct pipeline *p)
 }
 
 enum rc
-pipeline_new(const struct pipeline_env *env, struct conf *conf, struct pipeline **out, struct err *e)
+pipeline_new(const struct pipeline_env *env, struct conf *conf, struct pipeline **out,
+	     struct err *e)
 {
 	struct pipeline *p = calloc(1, sizeof *p);
 
@@ -1635,8 +1689,8 @@ pipeline_new(const struct pipeline_env *env, struct conf *conf, struct pipeline 
 	p->report.items = calloc(p->report.max, sizeof *p->report.items);
 	p->claim.claim.out = calloc((size_t)conf->limits.batch, sizeof *p->claim.claim.out);
 	p->poll = event_new(env->base, -1, 0, on_poll, p);
-	if (p->settle.items == NULL || p->settle.changes == NULL || p->report.waits == NULL || p->report.items == NULL ||
-	    p->claim.claim.out == NULL || p->poll == NULL) {
+	if (p->settle.items == NULL || p->settle.changes == NULL || p->report.waits == NULL ||
+	    p->report.items == NULL || p->claim.claim.out == NULL || p->poll == NULL) {
 		pipeline_free(p);
 		return err_set(e, RC_NOMEM, 0, "pipeline.new", "out of memory");
 	}
@@ -1736,8 +1790,9 @@ pipeline_is_empty(const struct pipeline *p)
 	for (i = 0; i < p->way_count; i++)
 		if (p->ways[i].queries > 0)
 			return false;
-	return p->in_memory == 0 && p->settle_count == 0 && !p->settle.busy && p->report_count == 0 && !p->report.busy &&
-	       !p->claim_busy && p->resends == 0 && p->syncs == 0;
+	return p->in_memory == 0 && p->settle_count == 0 && !p->settle.busy &&
+	       p->report_count == 0 && !p->report.busy && !p->claim_busy && p->resends == 0 &&
+	       p->syncs == 0;
 }
 
 enum rc
@@ -1747,13 +1802,17 @@ pipeline_pause(struct pipeline *p, const char *channel, bool is_paused, struct e
 
 	if (channel == NULL) {
 		p->is_paused = is_paused;
-		log_event(LOG_LEVEL_WARN, is_paused ? "operator.pause" : "operator.resume", "channel=all");
+		log_event(LOG_LEVEL_WARN, is_paused ? "operator.pause" : "operator.resume",
+			  "channel=all");
 	} else {
 		w = way_find(p, channel);
 		if (w == NULL)
-			return err_set(e, RC_CONFIG, 0, "pipeline.pause", "there is no channel \"%s\"; see mtrelayctl status", channel);
+			return err_set(e, RC_CONFIG, 0, "pipeline.pause",
+				       "there is no channel \"%s\"; see mtrelayctl status",
+				       channel);
 		w->is_paused = is_paused;
-		log_event(LOG_LEVEL_WARN, is_paused ? "operator.pause" : "operator.resume", "channel=%s", channel);
+		log_event(LOG_LEVEL_WARN, is_paused ? "operator.pause" : "operator.resume",
+			  "channel=%s", channel);
 	}
 	pump(p);
 	return RC_OK;
@@ -1797,7 +1856,9 @@ pipeline_reload(struct pipeline *p, struct conf *conf, struct err *e)
 		if (conf_channel_find(conf, p->ways[i].name) == NULL &&
 		    (p->ways[i].sent > 0 || p->ways[i].ready > 0 || p->ways[i].queries > 0))
 			return err_set(e, RC_AGAIN, 0, "pipeline.reload",
-				       "channel %s is to be removed and has messages under way; pause it first, then reload", p->ways[i].name);
+				       "channel %s is to be removed and has messages under way; "
+				       "pause it first, then reload",
+				       p->ways[i].name);
 	/* Channels are closed with the old options and opened with the new ones; what is under way comes back through done(). */
 	for (i = 0; i < p->way_count; i++) {
 		return_ready(&p->ways[i]);
@@ -1810,7 +1871,8 @@ pipeline_reload(struct pipeline *p, struct conf *conf, struct err *e)
 	for (i = 0; i < conf->channel_count && i < CHANNELS_MAX; i++) {
 		rc = way_open(p, &p->ways[i], &conf->channels[i], e);
 		if (rc != RC_OK)
-			log_err(LOG_LEVEL_ERROR, "channel.open", e, "channel=%s", conf->channels[i].name);
+			log_err(LOG_LEVEL_ERROR, "channel.open", e, "channel=%s",
+				conf->channels[i].name);
 		p->way_count++;
 	}
 	queues_of_routes(p);
@@ -1835,7 +1897,8 @@ pipeline_channel_text(const struct pipeline *p, char *buf, size_t size)
 
 	buf[0] = '\0';
 	for (i = 0; i < p->way_count && n < size; i++)
-		n += (size_t)snprintf(buf + n, size - n, "%s%s=%s", i == 0 ? "" : " ", p->ways[i].name, way_word(p, &p->ways[i]));
+		n += (size_t)snprintf(buf + n, size - n, "%s%s=%s", i == 0 ? "" : " ",
+				      p->ways[i].name, way_word(p, &p->ways[i]));
 }
 
 json_t *
@@ -1851,9 +1914,10 @@ pipeline_status(const struct pipeline *p)
 		facts[0] = '\0';
 		if (w->ch != NULL)
 			w->driver->describe(w->ch, facts, sizeof facts);
-		one = json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:s}", "name", w->name, "driver", w->cf->driver, "state", way_word(p, w),
-				"room", (json_int_t)(w->ch != NULL ? w->driver->room(w->ch) : 0), "ready", (json_int_t)w->ready,
-				"sent", (json_int_t)w->sent, "facts", facts);
+		one = json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:s}", "name", w->name, "driver",
+				w->cf->driver, "state", way_word(p, w), "room",
+				(json_int_t)(w->ch != NULL ? w->driver->room(w->ch) : 0), "ready",
+				(json_int_t)w->ready, "sent", (json_int_t)w->sent, "facts", facts);
 		json_array_append_new(list, one);
 	}
 	json_object_set_new(root, "channels", list);

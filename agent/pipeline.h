@@ -17,15 +17,16 @@ struct pipeline_env {
 	struct event_base *base;
 	struct journal *journal;
 	struct session *claim, *settle; /* may be one and the same */
-	struct lane *sync;              /* a lane without a database that syncs the journal */
+	struct lane *sync;		/* a lane without a database that syncs the journal */
 	const struct store_config *store;
-	int64_t claim_seq;              /* after store_register() */
+	int64_t claim_seq; /* after store_register() */
 	/* The process must end (RC_BUG, journal lost); the loop is left with this status. */
 	void (*fatal)(void *arg, int status, const char *why);
 	void *arg;
 };
 
-enum rc pipeline_new(const struct pipeline_env *env, struct conf *conf, struct pipeline **out, struct err *e) MUST_USE;
+enum rc pipeline_new(const struct pipeline_env *env, struct conf *conf, struct pipeline **out,
+		     struct err *e) MUST_USE;
 /* Closes the channels and starts nothing any more; done() of jobs under way may still come, so the sessions are stopped after this
  * and before pipeline_free(). */
 void pipeline_stop(struct pipeline *p);
@@ -39,7 +40,8 @@ void pipeline_drain(struct pipeline *p);
 bool pipeline_is_empty(const struct pipeline *p);
 
 /* Operator: channel NULL means all. RC_CONFIG when there is no such channel. */
-enum rc pipeline_pause(struct pipeline *p, const char *channel, bool is_paused, struct err *e) MUST_USE;
+enum rc pipeline_pause(struct pipeline *p, const char *channel, bool is_paused, struct err *e)
+	MUST_USE;
 /* The database must not be trusted with new claims (freeze), or may be again. */
 void pipeline_freeze(struct pipeline *p, bool is_frozen);
 /* A claim's COMMIT was UNSURE or the heartbeat read it: what the database has now. */
@@ -64,6 +66,7 @@ void pipeline_channel_text(const struct pipeline *p, char *buf, size_t size);
 json_t *pipeline_status(const struct pipeline *p);
 
 /* What an outcome makes of a row: shared with the recovery, which replays answers from the journal. */
-void pipeline_decide(const struct journal_mark *mark, const struct outcome *o, int64_t unknown_look_ms, struct change *c);
+void pipeline_decide(const struct journal_mark *mark, const struct outcome *o,
+		     int64_t unknown_look_ms, struct change *c);
 
 #endif

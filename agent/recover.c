@@ -32,7 +32,8 @@ todo_flush(struct todo *t)
 	t->rc = store_apply(t->st, t->c, t->n, t->e);
 	for (i = 0; i < t->n && t->rc == RC_OK; i++) {
 		if (t->c[i].answer == CHANGE_FAILED)
-			log_err(LOG_LEVEL_ERROR, "settle.held", &t->c[i].err, "id=%" PRId64 " code=%s", t->c[i].msg_id, t->c[i].code);
+			log_err(LOG_LEVEL_ERROR, "settle.held", &t->c[i].err,
+				"id=%" PRId64 " code=%s", t->c[i].msg_id, t->c[i].code);
 		/* A row that could not even be held keeps its mark, so that the next start tries again. */
 		if (t->has_mark[i] && (t->c[i].answer != CHANGE_FAILED || t->c[i].new_fence > 0))
 			t->rc = journal_settled(t->j, &t->mark[i], 1, t->e);
@@ -87,11 +88,13 @@ collect_attempt(void *arg, const struct journal_mark *m, const struct outcome *o
 static bool
 is_lost_commit(const struct store_row *r, const struct journal_mark *m)
 {
-	return (r->status == ROW_READY || r->status == ROW_DEFERRED) && r->leg == m->leg && r->try_no < m->try_no;
+	return (r->status == ROW_READY || r->status == ROW_DEFERRED) && r->leg == m->leg &&
+	       r->try_no < m->try_no;
 }
 
 static enum rc
-replay_attempt(struct todo *t, const struct kept_attempt *a, const struct conf *c, struct recovered *out)
+replay_attempt(struct todo *t, const struct kept_attempt *a, const struct conf *c,
+	       struct recovered *out)
 {
 	struct store_row row;
 	struct change *ch;
@@ -99,8 +102,9 @@ replay_attempt(struct todo *t, const struct kept_attempt *a, const struct conf *
 
 	if (a->has_answer) {
 		ch = todo_add(t, &a->mark, true);
-		pipeline_decide(&a->mark, &a->answer,
-				a->mark.is_resend ? c->times.quiet_time_ms : c->times.unknown_look_ms, ch);
+		pipeline_decide(
+			&a->mark, &a->answer,
+			a->mark.is_resend ? c->times.quiet_time_ms : c->times.unknown_look_ms, ch);
 		ch->client_key = t->mark[t->n - 1].client_key;
 		out->answered++;
 		return t->rc;
@@ -115,7 +119,8 @@ replay_attempt(struct todo *t, const struct kept_attempt *a, const struct conf *
 		ch->fence = row.fence;
 		out->touched++;
 	} else {
-		ch->kind = CHANGE_UNKNOWN; /* stale where the row moved on: then the mark only ends */
+		ch->kind =
+			CHANGE_UNKNOWN; /* stale where the row moved on: then the mark only ends */
 		out->unknown++;
 	}
 	return RC_OK;
@@ -136,7 +141,8 @@ struct suspects {
 static int
 compare_suspect(const void *a, const void *b)
 {
-	int64_t x = ((const struct suspect *)a)->row.msg_id, y = ((const struct suspect *)b)->row.msg_id;
+	int64_t x = ((const struct suspect *)a)->row.msg_id,
+		y = ((const struct suspect *)b)->row.msg_id;
 
 	return (x > y) - (x < y);
 }
@@ -155,11 +161,11 @@ seen_in_journal(void *arg, const struct journal_mark *m)
 
 /* One page of own rows in SENDING; *after moves on, *last tells that there are no more. */
 static enum rc
-recover_rows(struct todo *t, const struct journal_info *info, const struct conf *c, int64_t *after, bool *last,
-	     struct recovered *out)
+recover_rows(struct todo *t, const struct journal_info *info, const struct conf *c, int64_t *after,
+	     bool *last, struct recovered *out)
 {
 	struct store_row rows[256];
-	struct suspects s = {NULL, 0};
+	struct suspects s = { NULL, 0 };
 	struct journal_mark m;
 	struct change *ch;
 	size_t n, i;
@@ -183,8 +189,9 @@ recover_rows(struct todo *t, const struct journal_info *info, const struct conf 
 	for (i = 0; i < s.n && t->rc == RC_OK; i++) {
 		const struct store_row *r = &s.v[i].row;
 
-		proven = !info->is_new && !info->is_broken && info->same_boot && r->incarnation >= info->unbroken_since &&
-			 !s.v[i].was_marked && !r->is_resend;
+		proven = !info->is_new && !info->is_broken && info->same_boot &&
+			 r->incarnation >= info->unbroken_since && !s.v[i].was_marked &&
+			 !r->is_resend;
 		memset(&m, 0, sizeof m);
 		m.msg_id = r->msg_id;
 		m.fence = r->fence;
@@ -204,10 +211,10 @@ recover_rows(struct todo *t, const struct journal_info *info, const struct conf 
 }
 
 enum rc
-recover_run(struct store *st, struct journal *j, const struct journal_info *info, const struct conf *c,
-	    struct recovered *out, struct err *e)
+recover_run(struct store *st, struct journal *j, const struct journal_info *info,
+	    const struct conf *c, struct recovered *out, struct err *e)
 {
-	struct attempts a = {NULL, 0, journal_live(j)};
+	struct attempts a = { NULL, 0, journal_live(j) };
 	struct todo *t;
 	int64_t after = 0;
 	size_t i;
@@ -242,8 +249,8 @@ recover_run(struct store *st, struct journal *j, const struct journal_info *info
 }
 
 enum rc
-recover_lost_commits(struct store *st, const struct journal_mark *marks, size_t n, int64_t delay_ms, int64_t *touched,
-		     struct err *e)
+recover_lost_commits(struct store *st, const struct journal_mark *marks, size_t n, int64_t delay_ms,
+		     int64_t *touched, struct err *e)
 {
 	struct store_row row;
 	struct change c;

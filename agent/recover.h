@@ -13,11 +13,11 @@ struct recovered {
 	int64_t answered, unknown, released, touched;
 };
 
-enum rc recover_run(struct store *st, struct journal *j, const struct journal_info *info, const struct conf *c,
-		    struct recovered *out, struct err *e) MUST_USE;
+enum rc recover_run(struct store *st, struct journal *j, const struct journal_info *info,
+		    const struct conf *c, struct recovered *out, struct err *e) MUST_USE;
 /* The database lost commits: rows that the journal knows better (a SUBMIT of a later try than the row has) go to UNKNOWN.
  * marks is what journal_scan() gave. Any thread, with its own store. */
-enum rc recover_lost_commits(struct store *st, const struct journal_mark *marks, size_t n, int64_t delay_ms, int64_t *touched,
-			     struct err *e) MUST_USE;
+enum rc recover_lost_commits(struct store *st, const struct journal_mark *marks, size_t n,
+			     int64_t delay_ms, int64_t *touched, struct err *e) MUST_USE;
 
 #endif

@@ -109,7 +109,7 @@ struct relay {
 static void
 set_timer(struct event *ev, int64_t ms)
 {
-	struct timeval tv = {(time_t)(ms / 1000), (suseconds_t)(ms % 1000) * 1000};
+	struct timeval tv = { (time_t)(ms / 1000), (suseconds_t)(ms % 1000) * 1000 };
 
 	event_add(ev, &tv);
 }
@@ -124,7 +124,8 @@ leave(struct relay *r, int status)
 static void
 on_fatal(void *arg, int status, const char *why)
 {
-	log_event(LOG_LEVEL_ERROR, "relay.stop", "status=%d text=\"%s; the supervisor starts a new process\"", status, why);
+	log_event(LOG_LEVEL_ERROR, "relay.stop",
+		  "status=%d text=\"%s; the supervisor starts a new process\"", status, why);
 	/* Nothing may run on after a mark that could not be written: not even the rest of this turn of the loop. */
 	(void)arg;
 	_exit(status);
@@ -157,7 +158,8 @@ freeze_run(struct store *st, struct db_job *j, struct err *e)
 	rc = store_freeze(st, f->reason, e);
 	if (rc != RC_OK)
 		return rc;
-	return recover_lost_commits(st, f->marks, f->n, f->r->conf->times.unknown_look_ms, &f->touched, e);
+	return recover_lost_commits(st, f->marks, f->n, f->r->conf->times.unknown_look_ms,
+				    &f->touched, e);
 }
 
 static void
@@ -170,12 +172,16 @@ freeze_done(struct db_job *j)
 	f->marks = NULL;
 	f->n = f->max = 0;
 	if (j->rc != RC_OK) {
-		log_err(LOG_LEVEL_ERROR, "relay.frozen", &j->err, "text=\"the freeze is not in the database yet; tried again\"");
+		log_err(LOG_LEVEL_ERROR, "relay.frozen", &j->err,
+			"text=\"the freeze is not in the database yet; tried again\"");
 		return; /* the next heartbeat sees the same and tries again */
 	}
 	f->wanted = false;
-	log_event(LOG_LEVEL_ERROR, "relay.frozen", "reason=\"%s\" touched=%" PRId64
-		  " text=\"no new claims; compare with the provider, then run: mtrelayctl unfreeze\"", f->reason, f->touched);
+	log_event(
+		LOG_LEVEL_ERROR, "relay.frozen",
+		"reason=\"%s\" touched=%" PRId64
+		" text=\"no new claims; compare with the provider, then run: mtrelayctl unfreeze\"",
+		f->reason, f->touched);
 }
 
 static void
@@ -195,7 +201,8 @@ freeze(struct relay *r, const char *reason)
 	f->db.run = freeze_run;
 	f->db.done = freeze_done;
 	if (journal_scan(r->journal, collect_mark, f, &e) != RC_OK)
-		log_err(LOG_LEVEL_ERROR, "journal.failed", &e, "text=\"cannot read the older segments\"");
+		log_err(LOG_LEVEL_ERROR, "journal.failed", &e,
+			"text=\"cannot read the older segments\"");
 	if (session_submit(r->care, &f->db, true) != RC_OK) {
 		f->db.rc = RC_AGAIN;
 		freeze_done(&f->db);
@@ -220,11 +227,15 @@ judge_database(struct relay *r, const struct beat_job *b)
 	int64_t db_gone, host_gone;
 
 	if (r->identity[0] != '\0' && strcmp(r->identity, b->beat.identity) != 0) {
-		snprintf(text, sizeof text, "the database is another one than before (a fail-over or a restored copy)");
+		snprintf(
+			text, sizeof text,
+			"the database is another one than before (a fail-over or a restored copy)");
 		snprintf(r->identity, sizeof r->identity, "%s", b->beat.identity);
 		freeze(r, text);
 	} else if (b->beat.claim_seq < b->expected_seq) {
-		snprintf(text, sizeof text, "the database has lost acknowledged commits (claim counter %" PRId64 ", was %" PRId64 ")",
+		snprintf(text, sizeof text,
+			 "the database has lost acknowledged commits (claim counter %" PRId64
+			 ", was %" PRId64 ")",
 			 b->beat.claim_seq, b->expected_seq);
 		pipeline_set_claim_seq(r->pipeline, b->beat.claim_seq);
 		freeze(r, text);
@@ -234,10 +245,12 @@ judge_database(struct relay *r, const struct beat_job *b)
 	db_gone = b->beat.db_now_ms - r->last_db_now_ms;
 	host_gone = b->sent_boot_ms - r->last_db_boot_ms;
 	if (r->last_db_now_ms != 0 && db_gone < host_gone - CLOCK_BACK_MS) {
-		snprintf(text, sizeof text, "the database's clock went back by %" PRId64 " s", (host_gone - db_gone) / 1000);
+		snprintf(text, sizeof text, "the database's clock went back by %" PRId64 " s",
+			 (host_gone - db_gone) / 1000);
 		freeze(r, text);
 	} else if (r->last_db_now_ms != 0 && db_gone > host_gone + 60000 + CLOCK_BACK_MS) {
-		log_event(LOG_LEVEL_WARN, "clock.jump", "forward_s=%" PRId64, (db_gone - host_gone) / 1000);
+		log_event(LOG_LEVEL_WARN, "clock.jump", "forward_s=%" PRId64,
+			  (db_gone - host_gone) / 1000);
 	}
 	r->last_db_now_ms = b->beat.db_now_ms;
 	r->last_db_boot_ms = b->sent_boot_ms;
@@ -260,7 +273,9 @@ beat_done(struct db_job *j)
 	r->database_ok = true;
 	if (!b->beat.is_ours) {
 		log_event(LOG_LEVEL_ERROR, "relay.taken_over",
-			  "agent=%s text=\"another process has taken this agent id over; this one ends at once\"", r->conf->agent.id);
+			  "agent=%s text=\"another process has taken this agent id over; this one "
+			  "ends at once\"",
+			  r->conf->agent.id);
 		leave(r, EX_TEMPFAIL);
 		return;
 	}
@@ -274,12 +289,15 @@ beat_done(struct db_job *j)
 	if (r->freeze.wanted && !r->freeze.busy) {
 		char again[160];
 
-		snprintf(again, sizeof again, "%s", strchr(r->freeze.reason, ' ') != NULL ? strchr(r->freeze.reason, ' ') + 1 : "");
+		snprintf(again, sizeof again, "%s",
+			 strchr(r->freeze.reason, ' ') != NULL ? strchr(r->freeze.reason, ' ') + 1
+							       : "");
 		freeze(r, again);
 	}
 	if (!r->freeze.wanted && !r->freeze.busy && b->beat.is_frozen != r->is_frozen) {
 		r->is_frozen = b->beat.is_frozen;
-		log_event(LOG_LEVEL_WARN, r->is_frozen ? "relay.frozen" : "relay.unfrozen", "agent=%s", r->conf->agent.id);
+		log_event(LOG_LEVEL_WARN, r->is_frozen ? "relay.frozen" : "relay.unfrozen",
+			  "agent=%s", r->conf->agent.id);
 		pipeline_freeze(r->pipeline, r->is_frozen);
 	}
 }
@@ -322,8 +340,8 @@ care_goes_on(const struct store_care *c)
 {
 	int64_t full = (int64_t)c->limit;
 
-	return c->leases >= full || c->due >= full || c->closed >= full || c->kept_reports >= full || c->purged >= full ||
-	       c->made_new >= full;
+	return c->leases >= full || c->due >= full || c->closed >= full ||
+	       c->kept_reports >= full || c->purged >= full || c->made_new >= full;
 }
 
 static enum rc
@@ -355,7 +373,9 @@ care_done(struct db_job *j)
 
 	c->busy = false;
 	/* A full page of unknown rows is followed by the next one at once. */
-	set_timer(r->care_timer, j->rc == RC_OK && c->unknown_count == UNKNOWN_ROWS ? 100 : r->conf->times.care_pass_ms);
+	set_timer(r->care_timer, j->rc == RC_OK && c->unknown_count == UNKNOWN_ROWS
+					 ? 100
+					 : r->conf->times.care_pass_ms);
 	if (j->rc != RC_OK) {
 		if (j->rc != RC_AGAIN)
 			log_err(LOG_LEVEL_WARN, "care.failed", &j->err, "%s", "");
@@ -423,7 +443,8 @@ walk_done(struct db_job *j)
 	if (j->rc != RC_OK && j->rc != RC_AGAIN)
 		log_err(LOG_LEVEL_WARN, "care.failed", &j->err, "walk=%" PRId64, w->walk.cursor);
 	/* Steps are paced, so that the walk over a million rows is a murmur for the database. */
-	set_timer(r->walk_timer, j->rc == RC_OK && w->walk.cursor != 0 ? 20 : r->conf->times.walk_ms);
+	set_timer(r->walk_timer,
+		  j->rc == RC_OK && w->walk.cursor != 0 ? 20 : r->conf->times.walk_ms);
 }
 
 static void
@@ -454,13 +475,15 @@ on_walk(evutil_socket_t fd, short what, void *arg)
 static void
 check_stuck(struct relay *r)
 {
-	struct session *all[] = {r->claim, r->settle, r->care};
+	struct session *all[] = { r->claim, r->settle, r->care };
 	size_t i;
 
 	for (i = 0; i < 3; i++)
 		if (all[i] != NULL && session_busy_ms(all[i]) > r->conf->times.stuck_limit_ms) {
 			log_event(LOG_LEVEL_ERROR, "relay.stuck",
-				  "lane=%s busy_ms=%" PRId64 " text=\"a database call does not come back; the process ends and is started again\"",
+				  "lane=%s busy_ms=%" PRId64
+				  " text=\"a database call does not come back; the process ends "
+				  "and is started again\"",
 				  session_name(all[i]), session_busy_ms(all[i]));
 			/* The thread cannot be ended safely; the process can: the journal has everything. */
 			_exit(EX_TEMPFAIL);
@@ -486,7 +509,9 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 	if (pipeline_is_empty(r->pipeline)) {
 		leave(r, EX_OK);
 	} else if (now >= r->drain_until_ms) {
-		log_event(LOG_LEVEL_WARN, "relay.stop", "text=\"the time to drain is over; what is under way is in the journal\"");
+		log_event(
+			LOG_LEVEL_WARN, "relay.stop",
+			"text=\"the time to drain is over; what is under way is in the journal\"");
 		leave(r, EX_OK);
 	}
 }
@@ -501,7 +526,8 @@ relay_drain(struct relay *r)
 		leave(r, EX_OK);
 		return;
 	}
-	log_event(LOG_LEVEL_INFO, "relay.stop", "text=\"draining\" most_ms=%" PRId64, r->conf->times.drain_ms);
+	log_event(LOG_LEVEL_INFO, "relay.stop", "text=\"draining\" most_ms=%" PRId64,
+		  r->conf->times.drain_ms);
 	notify_stopping();
 	r->is_draining = true;
 	r->drain_until_ms = clock_mono_ms() + r->conf->times.drain_ms;
@@ -512,7 +538,7 @@ relay_drain(struct relay *r)
 bool
 relay_reload(struct relay *r, char *text, size_t size)
 {
-	struct conf_problems problems = {NULL, 0};
+	struct conf_problems problems = { NULL, 0 };
 	struct conf *fresh = NULL;
 	struct err e;
 	char names[256];
@@ -521,15 +547,18 @@ relay_reload(struct relay *r, char *text, size_t size)
 
 	text[0] = '\0';
 	notify_reloading();
-	if (conf_load(r->conf_path, &fresh, &problems) != RC_OK || conf_check_files(fresh, &problems) != RC_OK) {
+	if (conf_load(r->conf_path, &fresh, &problems) != RC_OK ||
+	    conf_check_files(fresh, &problems) != RC_OK) {
 		for (i = 0; i < problems.n && n < size; i++) {
-			log_event(LOG_LEVEL_ERROR, "relay.reload", "file=%s line=%d text=\"%s\"", problems.v[i].file, problems.v[i].line,
-				  problems.v[i].text);
-			n += (size_t)snprintf(text + n, size - n, "%s:%d: %s\n", problems.v[i].file, problems.v[i].line,
-					      problems.v[i].text);
+			log_event(LOG_LEVEL_ERROR, "relay.reload", "file=%s line=%d text=\"%s\"",
+				  problems.v[i].file, problems.v[i].line, problems.v[i].text);
+			n += (size_t)snprintf(text + n, size - n, "%s:%d: %s\n", problems.v[i].file,
+					      problems.v[i].line, problems.v[i].text);
 		}
 	} else if (conf_reload_check(r->conf, fresh, names, sizeof names)) {
-		snprintf(text, size, "changed options that need a restart: %s; the old configuration stays\n", names);
+		snprintf(text, size,
+			 "changed options that need a restart: %s; the old configuration stays\n",
+			 names);
 	} else if (pipeline_reload(r->pipeline, fresh, &e) != RC_OK) {
 		snprintf(text, size, "%s\n", e.text);
 	} else {
@@ -538,8 +567,8 @@ relay_reload(struct relay *r, char *text, size_t size)
 		log_set_level(r->conf->log.level);
 		done = true;
 	}
-	log_event(done ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, "relay.reload", "done=%s text=\"%.*s\"", done ? "yes" : "no",
-		  (int)strcspn(text, "\n"), text);
+	log_event(done ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, "relay.reload", "done=%s text=\"%.*s\"",
+		  done ? "yes" : "no", (int)strcspn(text, "\n"), text);
 	conf_unref(fresh);
 	conf_problems_free(&problems);
 	notify_ready();
@@ -604,7 +633,8 @@ relay_stats(const struct relay *r)
 static json_t *
 lane_status(const struct session *s)
 {
-	return json_pack("{s:s, s:I}", "name", session_name(s), "busy_ms", (json_int_t)session_busy_ms(s));
+	return json_pack("{s:s, s:I}", "name", session_name(s), "busy_ms",
+			 (json_int_t)session_busy_ms(s));
 }
 
 json_t *
@@ -619,12 +649,16 @@ relay_status(const struct relay *r)
 	if (r->care != r->settle)
 		json_array_append_new(lanes, lane_status(r->care));
 	log_last_error(error, sizeof error);
-	root = json_pack("{s:s, s:s, s:I, s:s, s:I, s:s, s:b, s:b, s:b, s:I, s:I, s:I, s:I, s:I, s:s, s:o}", "agent", r->conf->agent.id,
-			 "version", PACKAGE_VERSION, "pid", (json_int_t)getpid(), "started_at", r->started_at, "up_s",
-			 (json_int_t)((clock_mono_ms() - r->started_ms) / 1000), "dialect", r->dialect, "database_ok", r->database_ok,
-			 "is_frozen", r->is_frozen, "is_draining", r->is_draining, "waiting", (json_int_t)r->waiting, "unknown",
-			 (json_int_t)r->unknown, "held", (json_int_t)r->held, "oldest_due_ms", (json_int_t)r->oldest_due_ms, "incarnation",
-			 (json_int_t)r->registration.incarnation, "last_error", error, "lanes", lanes);
+	root = json_pack(
+		"{s:s, s:s, s:I, s:s, s:I, s:s, s:b, s:b, s:b, s:I, s:I, s:I, s:I, s:I, s:s, s:o}",
+		"agent", r->conf->agent.id, "version", PACKAGE_VERSION, "pid", (json_int_t)getpid(),
+		"started_at", r->started_at, "up_s",
+		(json_int_t)((clock_mono_ms() - r->started_ms) / 1000), "dialect", r->dialect,
+		"database_ok", r->database_ok, "is_frozen", r->is_frozen, "is_draining",
+		r->is_draining, "waiting", (json_int_t)r->waiting, "unknown",
+		(json_int_t)r->unknown, "held", (json_int_t)r->held, "oldest_due_ms",
+		(json_int_t)r->oldest_due_ms, "incarnation",
+		(json_int_t)r->registration.incarnation, "last_error", error, "lanes", lanes);
 	json_object_set_new(root, "pipeline", pipeline_status(r->pipeline));
 	return root;
 }
@@ -634,7 +668,7 @@ relay_status(const struct relay *r)
 static void
 wait_ms(int64_t ms)
 {
-	struct timespec ts = {(time_t)(ms / 1000), (long)(ms % 1000) * 1000000};
+	struct timespec ts = { (time_t)(ms / 1000), (long)(ms % 1000) * 1000000 };
 
 	notify_extend(ms + 15000);
 	nanosleep(&ts, NULL);
@@ -648,7 +682,8 @@ connect_first(struct relay *r, struct store **out, struct err *e)
 	enum rc rc;
 
 	for (;;) {
-		rc = session_open_store(&r->setup.cfg, r->conf->database.accept_weak_durability, out, e);
+		rc = session_open_store(&r->setup.cfg, r->conf->database.accept_weak_durability,
+					out, e);
 		if (rc != RC_LOST && rc != RC_AGAIN && rc != RC_UNSURE)
 			return rc;
 		log_err(LOG_LEVEL_WARN, "relay.waiting", e, "for=database");
@@ -667,7 +702,8 @@ keep_first_failure(void *ctx, const struct schema_finding *f)
 	if (f->level == SCHEMA_FAIL && e->rc == RC_OK)
 		(void)err_set(e, RC_CONFIG, 0, "relay.check", "%s: %s", f->thing, f->text);
 	else if (f->level == SCHEMA_WARN)
-		log_event(LOG_LEVEL_WARN, "db.check", "thing=\"%s\" text=\"%s\"", f->thing, f->text);
+		log_event(LOG_LEVEL_WARN, "db.check", "thing=\"%s\" text=\"%s\"", f->thing,
+			  f->text);
 }
 
 /* What would break later, in the middle of a message, refuses the start now. */
@@ -675,8 +711,10 @@ static enum rc
 check_tables(const struct relay *r, const char *dialect, struct err *e)
 {
 	const struct db_driver *driver = r->setup.cfg.driver;
-	struct schema_db db = {.driver = driver, .dialect = dialect, .prefix = r->conf->database.prefix};
-	struct err first = {.rc = RC_OK};
+	struct schema_db db = { .driver = driver,
+				.dialect = dialect,
+				.prefix = r->conf->database.prefix };
+	struct err first = { .rc = RC_OK };
 	unsigned fails = 0;
 	enum rc rc;
 
@@ -696,7 +734,8 @@ static enum rc
 register_agent(struct relay *r, struct store *st, const struct journal_info *info, struct err *e)
 {
 	struct store_agent a;
-	int64_t until = clock_mono_ms() + r->conf->times.agent_lease_ms + r->conf->times.heartbeat_ms;
+	int64_t until =
+		clock_mono_ms() + r->conf->times.agent_lease_ms + r->conf->times.heartbeat_ms;
 	enum rc rc;
 
 	memset(&a, 0, sizeof a);
@@ -749,7 +788,8 @@ start_lanes(struct relay *r, struct err *e)
 		rc = lane_start("sync", 64, NULL, NULL, NULL, &r->sync, e);
 	if (rc != RC_OK)
 		return rc;
-	r->sync_readable = event_new(r->base, lane_fd(r->sync), EV_READ | EV_PERSIST, on_sync_readable, r);
+	r->sync_readable =
+		event_new(r->base, lane_fd(r->sync), EV_READ | EV_PERSIST, on_sync_readable, r);
 	if (r->sync_readable == NULL || event_add(r->sync_readable, NULL) != 0)
 		return err_set(e, RC_NOMEM, 0, "relay.start", "out of memory");
 	return RC_OK;
@@ -758,7 +798,7 @@ start_lanes(struct relay *r, struct err *e)
 static enum rc
 start_timers(struct relay *r, struct err *e)
 {
-	static const int numbers[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1};
+	static const int numbers[] = { SIGTERM, SIGINT, SIGHUP, SIGUSR1 };
 	size_t i;
 
 	for (i = 0; i < sizeof numbers / sizeof *numbers; i++) {
@@ -770,7 +810,8 @@ start_timers(struct relay *r, struct err *e)
 	r->beat_timer = evtimer_new(r->base, on_beat, r);
 	r->care_timer = evtimer_new(r->base, on_care, r);
 	r->walk_timer = evtimer_new(r->base, on_walk, r);
-	if (r->tick == NULL || r->beat_timer == NULL || r->care_timer == NULL || r->walk_timer == NULL)
+	if (r->tick == NULL || r->beat_timer == NULL || r->care_timer == NULL ||
+	    r->walk_timer == NULL)
 		return err_set(e, RC_NOMEM, 0, "relay.start", "out of memory");
 	set_timer(r->tick, TICK_MS);
 	set_timer(r->beat_timer, 0);
@@ -798,7 +839,9 @@ start(struct relay *r, struct err *e)
 	enum rc rc;
 
 	rc = journal_open(r->conf->agent.state_dir, r->conf->limits.journal_segment_bytes,
-			  (r->conf->limits.journal_keep + 1) * r->conf->limits.journal_segment_bytes, &r->journal, &info, e);
+			  (r->conf->limits.journal_keep + 1) *
+				  r->conf->limits.journal_segment_bytes,
+			  &r->journal, &info, e);
 	if (rc != RC_OK)
 		return rc;
 	rc = store_setup(&r->setup, r->conf, e);
@@ -811,7 +854,9 @@ start(struct relay *r, struct err *e)
 		rc = check_tables(r, facts.dialect, e);
 	if (rc != RC_OK)
 		goto out;
-	r->setup.cfg.installation = r->conf->agent.installation != 0 ? (uint32_t)r->conf->agent.installation : facts.installation;
+	r->setup.cfg.installation = r->conf->agent.installation != 0
+					    ? (uint32_t)r->conf->agent.installation
+					    : facts.installation;
 	snprintf(r->identity, sizeof r->identity, "%s", facts.identity);
 	snprintf(r->dialect, sizeof r->dialect, "%s", facts.dialect);
 	rc = register_agent(r, st, &info, e);
@@ -822,22 +867,26 @@ start(struct relay *r, struct err *e)
 	if (rc != RC_OK)
 		goto out;
 	log_event(LOG_LEVEL_INFO, "relay.recovered",
-		  "incarnation=%" PRId64 " answered=%" PRId64 " unknown=%" PRId64 " released=%" PRId64 " touched=%" PRId64
-		  " reports=%zu journal=%s",
-		  r->registration.incarnation, rec.answered, rec.unknown, rec.released, rec.touched, info.reports,
-		  info.is_new ? "new" : info.is_broken ? "broken" : info.same_boot ? "whole" : "older-boot");
+		  "incarnation=%" PRId64 " answered=%" PRId64 " unknown=%" PRId64
+		  " released=%" PRId64 " touched=%" PRId64 " reports=%zu journal=%s",
+		  r->registration.incarnation, rec.answered, rec.unknown, rec.released, rec.touched,
+		  info.reports,
+		  info.is_new	   ? "new"
+		  : info.is_broken ? "broken"
+		  : info.same_boot ? "whole"
+				   : "older-boot");
 	rc = start_lanes(r, e);
 	if (rc != RC_OK)
 		goto out;
-	env = (struct pipeline_env){.base = r->base,
-				    .journal = r->journal,
-				    .claim = r->claim,
-				    .settle = r->settle,
-				    .sync = r->sync,
-				    .store = &r->setup.cfg,
-				    .claim_seq = r->registration.claim_seq,
-				    .fatal = on_fatal,
-				    .arg = r};
+	env = (struct pipeline_env){ .base = r->base,
+				     .journal = r->journal,
+				     .claim = r->claim,
+				     .settle = r->settle,
+				     .sync = r->sync,
+				     .store = &r->setup.cfg,
+				     .claim_seq = r->registration.claim_seq,
+				     .fatal = on_fatal,
+				     .arg = r };
 	rc = pipeline_new(&env, r->conf, &r->pipeline, e);
 	if (rc == RC_OK)
 		rc = pipeline_start(r->pipeline, e);
@@ -921,7 +970,7 @@ int
 relay_run(const char *conf_path, struct conf *conf)
 {
 	struct relay *r = calloc(1, sizeof *r);
-	struct err e = {.rc = RC_OK};
+	struct err e = { .rc = RC_OK };
 	enum rc rc;
 	int status;
 
@@ -933,15 +982,18 @@ relay_run(const char *conf_path, struct conf *conf)
 	clock_wall_text(r->started_at, sizeof r->started_at);
 	r->started_ms = clock_mono_ms();
 	signal(SIGPIPE, SIG_IGN);
-	log_event(LOG_LEVEL_INFO, "relay.start", "agent=%s version=%s pid=%ld", conf->agent.id, PACKAGE_VERSION, (long)getpid());
+	log_event(LOG_LEVEL_INFO, "relay.start", "agent=%s version=%s pid=%ld", conf->agent.id,
+		  PACKAGE_VERSION, (long)getpid());
 	r->base = event_base_new();
-	rc = r->base == NULL ? err_set(&e, RC_NOMEM, 0, "relay.start", "out of memory") : notify_open(&e);
+	rc = r->base == NULL ? err_set(&e, RC_NOMEM, 0, "relay.start", "out of memory")
+			     : notify_open(&e);
 	if (rc == RC_OK)
 		rc = start(r, &e);
 	if (rc == RC_OK) {
 		notify_ready();
 		notify_status("running");
-		log_event(LOG_LEVEL_INFO, "relay.ready", "agent=%s dialect=%s", conf->agent.id, r->dialect);
+		log_event(LOG_LEVEL_INFO, "relay.ready", "agent=%s dialect=%s", conf->agent.id,
+			  r->dialect);
 		event_base_dispatch(r->base);
 	} else {
 		log_err(LOG_LEVEL_ERROR, "relay.stop", &e, "text=\"cannot start\"");

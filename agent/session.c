@@ -18,7 +18,8 @@ struct session {
 };
 
 enum rc
-session_open_store(const struct store_config *cfg, bool accept_weak, struct store **out, struct err *e)
+session_open_store(const struct store_config *cfg, bool accept_weak, struct store **out,
+		   struct err *e)
 {
 	struct store_facts f;
 	struct store *st;
@@ -98,8 +99,8 @@ on_readable(evutil_socket_t fd, short what, void *arg)
 }
 
 enum rc
-session_start(const char *name, const struct store_config *cfg, bool accept_weak, bool is_inline, struct event_base *base,
-	      struct session **out, struct err *e)
+session_start(const char *name, const struct store_config *cfg, bool accept_weak, bool is_inline,
+	      struct event_base *base, struct session **out, struct err *e)
 {
 	struct session *s;
 	enum rc rc;

@@ -14,15 +14,16 @@ struct session;
 struct db_job {
 	struct job job;
 	enum rc (*run)(struct store *st, struct db_job *j, struct err *e); /* lane's thread */
-	void (*done)(struct db_job *j);                                   /* loop thread; rc and err are set */
+	void (*done)(struct db_job *j); /* loop thread; rc and err are set */
 	enum rc rc;
 	struct err err;
 	struct session *session;
 };
 
 /* cfg is kept by reference; it may not change while a session runs. is_inline: no thread (tests, ctl). */
-enum rc session_start(const char *name, const struct store_config *cfg, bool accept_weak, bool is_inline,
-		      struct event_base *base, struct session **out, struct err *e) MUST_USE;
+enum rc session_start(const char *name, const struct store_config *cfg, bool accept_weak,
+		      bool is_inline, struct event_base *base, struct session **out, struct err *e)
+	MUST_USE;
 /* RC_OK takes j, RC_AGAIN leaves it. Urgent jobs go first (settle before claim when all share one lane). */
 enum rc session_submit(struct session *s, struct db_job *j, bool urgent) MUST_USE;
 int64_t session_busy_ms(const struct session *s);
@@ -30,6 +31,7 @@ const char *session_name(const struct session *s);
 void session_stop(struct session *s); /* finishes what was taken; NULL is allowed */
 
 /* Opens a store and checks what every connection must: schema version, durability. Any thread. */
-enum rc session_open_store(const struct store_config *cfg, bool accept_weak, struct store **out, struct err *e) MUST_USE;
+enum rc session_open_store(const struct store_config *cfg, bool accept_weak, struct store **out,
+			   struct err *e) MUST_USE;
 
 #endif

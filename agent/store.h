@@ -28,12 +28,12 @@ struct store;
 struct store_config {
 	const struct db_driver *driver;
 	struct db_params params;
-	const char *prefix;       /* "mt_", already checked as an identifier */
+	const char *prefix; /* "mt_", already checked as an identifier */
 	const char *agent_id;
-	int64_t incarnation;      /* 0 before store_register() */
-	uint32_t installation;    /* for client keys; read by store_facts_read(), set by the caller */
+	int64_t incarnation;   /* 0 before store_register() */
+	uint32_t installation; /* for client keys; read by store_facts_read(), set by the caller */
 	int64_t agent_lease_ms, row_lease_ms, close_after_ms, expire_after_ms, late_ms;
-	int64_t body_cap_bytes;   /* texts are read up to here, with their true length */
+	int64_t body_cap_bytes; /* texts are read up to here, with their true length */
 	enum text_policy text_policy;
 };
 
@@ -48,9 +48,10 @@ enum durability { DURABLE, DURABLE_RISKY, DURABLE_NOT };
 struct store_facts {
 	char dialect[16];
 	char product[96];
-	char identity[128];       /* of this server and this database: changes at a fail-over or a restored copy */
-	int schema_version;       /* 0: no tables */
-	uint32_t installation;    /* random, made with the schema */
+	char identity
+		[128]; /* of this server and this database: changes at a fail-over or a restored copy */
+	int schema_version;    /* 0: no tables */
+	uint32_t installation; /* random, made with the schema */
 	bool is_frozen;
 	char freeze_reason[160];
 	enum durability durability;
@@ -64,26 +65,26 @@ struct store_agent {
 	int64_t pid;
 };
 struct store_registration {
-	int64_t incarnation;          /* of this start */
+	int64_t incarnation;	      /* of this start */
 	int64_t previous_incarnation; /* 0: the first start ever */
-	bool same_journal;            /* the previous start used our journal */
+	bool same_journal;	      /* the previous start used our journal */
 	int64_t claim_seq;
 };
 /* RC_AGAIN while another journal holds the live lease of this id: e names host and process of the holder. Sets incarnation in cfg. */
 enum rc store_register(struct store *s, const struct store_agent *a, struct store_registration *out,
 		       struct err *e) MUST_USE;
 struct store_beat {
-	const char *channels;   /* text for people: "infobip=UP smsc=DOWN" */
+	const char *channels; /* text for people: "infobip=UP smsc=DOWN" */
 	const char *last_error;
-	bool count;             /* also count the rows (dearer; once a minute) */
+	bool count; /* also count the rows (dearer; once a minute) */
 	/* answers */
-	bool is_ours;           /* false: another incarnation took this id, this process must end */
+	bool is_ours; /* false: another incarnation took this id, this process must end */
 	bool is_frozen;
-	int64_t claim_seq;      /* as the database has it */
-	int64_t db_now_ms;      /* the database's clock, ms since 1970 */
+	int64_t claim_seq; /* as the database has it */
+	int64_t db_now_ms; /* the database's clock, ms since 1970 */
 	char identity[128];
 	int64_t waiting, unknown, held; /* counted up to 100000 */
-	int64_t oldest_due_ms;  /* age of the oldest due READY row, 0 none */
+	int64_t oldest_due_ms;		/* age of the oldest due READY row, 0 none */
 };
 enum rc store_heartbeat(struct store *s, struct store_beat *b, struct err *e) MUST_USE;
 /* Ends the lease at once: a normal stop. */
@@ -97,17 +98,18 @@ struct store_queue {
 	int priority;
 };
 /* One statement for all queues; due[i] tells whether queue i has a due row. */
-enum rc store_peek(struct store *s, const struct store_queue *q, size_t n, bool *due, struct err *e) MUST_USE;
+enum rc store_peek(struct store *s, const struct store_queue *q, size_t n, bool *due, struct err *e)
+	MUST_USE;
 
 struct store_claim {
 	struct store_queue queue;
 	unsigned want;
-	int64_t claim_seq;        /* what we remember; the transaction raises it by one */
-	struct batch *batch;      /* where messages and texts go */
-	struct message **out;     /* want places */
+	int64_t claim_seq;    /* what we remember; the transaction raises it by one */
+	struct batch *batch;  /* where messages and texts go */
+	struct message **out; /* want places */
 	unsigned got;
-	unsigned candidates;      /* READY rows that were seen, also those that another agent took */
-	bool seq_mismatch;        /* RC_OK, got 0: the database has another claim_seq (or frozen, or not ours): heartbeat tells */
+	unsigned candidates; /* READY rows that were seen, also those that another agent took */
+	bool seq_mismatch; /* RC_OK, got 0: the database has another claim_seq (or frozen, or not ours): heartbeat tells */
 };
 /* 0 -> 1 for up to want rows. Messages come with type_text, asked_type, texts, fence, try_no, client_key, cancel, expire_in_s
  * (read with or after the claim) and, for a req_key that mt_result has already, is_repeated set. */
@@ -116,41 +118,43 @@ enum rc store_claim(struct store *s, struct store_claim *c, struct err *e) MUST_
 /* 3 -> 1 for rows of our own (policy said so): CAS on msg_id, status, fence; loads the texts like a claim. */
 struct store_resend {
 	int64_t msg_id, fence;
-	bool new_generation;      /* the open attempt goes to mt_try, the key changes */
+	bool new_generation; /* the open attempt goes to mt_try, the key changes */
 };
-enum rc store_resend(struct store *s, const struct store_resend *r, size_t n, struct batch *b, struct message **out,
-		     size_t *got, struct err *e) MUST_USE;
+enum rc store_resend(struct store *s, const struct store_resend *r, size_t n, struct batch *b,
+		     struct message **out, size_t *got, struct err *e) MUST_USE;
 
 /* ---- changes of the state machine ---- */
 enum change_kind {
-	CHANGE_ACCEPT,   /* 1 (3 4, 0 5 after a release) -> 2, under any fence as long as the key is the row's; older keys: mt_try */
-	CHANGE_UNKNOWN,  /* 1 -> 3; delay_ms to the next look */
-	CHANGE_RELEASE,  /* 1 (3 4: never marked) -> 0; new_type when AUTO goes to its type's queue */
-	CHANGE_DEFER,    /* 1 -> 5; delay_ms */
-	CHANGE_LOOK,     /* 3 -> 3, next look after delay_ms (or the close time) */
-	CHANGE_HOLD,     /* 3 -> 4, hold_code */
-	CHANGE_TOUCHED,  /* 0 5 -> 3: the journal knows a later try than the database */
-	CHANGE_RESULT,   /* 0 1 2 3 4 5 -> gone with a result row; a FAIL of a sent leg with a fallback left starts the next leg instead */
+	CHANGE_ACCEPT, /* 1 (3 4, 0 5 after a release) -> 2, under any fence as long as the key is the row's; older keys: mt_try */
+	CHANGE_UNKNOWN, /* 1 -> 3; delay_ms to the next look */
+	CHANGE_RELEASE, /* 1 (3 4: never marked) -> 0; new_type when AUTO goes to its type's queue */
+	CHANGE_DEFER,	/* 1 -> 5; delay_ms */
+	CHANGE_LOOK,	/* 3 -> 3, next look after delay_ms (or the close time) */
+	CHANGE_HOLD,	/* 3 -> 4, hold_code */
+	CHANGE_TOUCHED, /* 0 5 -> 3: the journal knows a later try than the database */
+	CHANGE_RESULT, /* 0 1 2 3 4 5 -> gone with a result row; a FAIL of a sent leg with a fallback left starts the next leg instead */
 };
 enum change_answer {
-	CHANGED,         /* done, now or by an earlier call whose answer was lost */
-	CHANGE_STALE,    /* the row moved on without us; nothing was written (kept says where the evidence went) */
-	CHANGE_GONE,     /* no such row and no result: the application deleted it (RESULT writes its result all the same) */
-	CHANGE_FAILED,   /* this change alone failed (err): the row is HELD with the outcome kept, or the caller repeats slowly */
+	CHANGED, /* done, now or by an earlier call whose answer was lost */
+	CHANGE_STALE, /* the row moved on without us; nothing was written (kept says where the evidence went) */
+	CHANGE_GONE, /* no such row and no result: the application deleted it (RESULT writes its result all the same) */
+	CHANGE_FAILED, /* this change alone failed (err): the row is HELD with the outcome kept, or the caller repeats slowly */
 };
 struct change {
 	enum change_kind kind;
 	int64_t msg_id;
-	int64_t fence;            /* compare-and-set; ignored for positive evidence */
+	int64_t fence; /* compare-and-set; ignored for positive evidence */
 	int32_t leg, try_no;
-	const char *client_key;   /* of the attempt that this is evidence of; "" for rows that were never sent */
-	const struct message *m;  /* for a result whose row was deleted; NULL: only what the row or the key tells */
-	enum msg_type new_type;   /* MSG_TYPE_NONE: as it is */
-	bool keeps_attempt;       /* RELEASE, DEFER: an older attempt is open, first_sent_at stays */
-	bool new_generation;      /* RELEASE, DEFER: the provider certainly ended the attempt with this key */
-	bool is_evidence;         /* RESULT: report or answer about (leg, client_key): a FAIL counts only for its attempt */
+	const char *
+		client_key; /* of the attempt that this is evidence of; "" for rows that were never sent */
+	const struct message *
+		m; /* for a result whose row was deleted; NULL: only what the row or the key tells */
+	enum msg_type new_type; /* MSG_TYPE_NONE: as it is */
+	bool keeps_attempt;	/* RELEASE, DEFER: an older attempt is open, first_sent_at stays */
+	bool new_generation; /* RELEASE, DEFER: the provider certainly ended the attempt with this key */
+	bool is_evidence; /* RESULT: report or answer about (leg, client_key): a FAIL counts only for its attempt */
 	int64_t delay_ms;
-	const char *hold_code;    /* 4 digits */
+	const char *hold_code; /* 4 digits */
 	enum result_class class;
 	char code[RESULT_CODE_LEN + 1];
 	char text[128];
@@ -158,7 +162,7 @@ struct change {
 	char provider_id[PROVIDER_ID_MAX + 1];
 	char carrier[CARRIER_MAX + 1];
 	char channel[33];
-	char done_at[32];         /* "" now */
+	char done_at[32]; /* "" now */
 	unsigned parts;
 	/* the answer */
 	enum change_answer answer;
@@ -173,9 +177,9 @@ enum rc store_apply(struct store *s, struct change *c, size_t n, struct err *e) 
 enum report_answer { REPORT_APPLIED, REPORT_KEPT, REPORT_REVISED, REPORT_KNOWN, REPORT_CONFLICT };
 struct report_item {
 	struct report r;
-	uint64_t mark;            /* the journal's, for the caller */
+	uint64_t mark; /* the journal's, for the caller */
 	enum report_answer answer;
-	int64_t msg_id;           /* 0 unknown */
+	int64_t msg_id; /* 0 unknown */
 };
 /* Row by client key (exact, binary) or (channel, provider_id) -> mt_try -> mt_result (revision) -> mt_report, all in one transaction. */
 enum rc store_reports(struct store *s, struct report_item *items, size_t n, struct err *e) MUST_USE;
@@ -186,25 +190,27 @@ struct store_row {
 	int status;
 	int32_t leg, try_no, generation;
 	enum msg_type type;
-	int64_t since_first_ms;   /* since first_sent_at of the leg, 0 when NULL */
-	int64_t since_try_ms;     /* since the last attempt was claimed (last_sent_at), 0 when NULL */
-	int64_t until_close_ms;   /* till its close time */
-	bool is_resend;           /* in SENDING by store_resend() with the key kept: an older attempt is open. The store remembers it in
+	int64_t since_first_ms; /* since first_sent_at of the leg, 0 when NULL */
+	int64_t since_try_ms;	/* since the last attempt was claimed (last_sent_at), 0 when NULL */
+	int64_t until_close_ms; /* till its close time */
+	bool is_resend; /* in SENDING by store_resend() with the key kept: an older attempt is open. The store remembers it in
 	                           * the row (pend_class 'OPEN'), so that a recovery never takes it for a first attempt */
 	char client_key[CLIENT_KEY_LEN + 1];
 	char channel[33];
 	char owner[STORE_ID_MAX + 1];
 };
 /* Own rows in SENDING after msg_id `after`, in order of msg_id; overdue_only: with the lease over. */
-enum rc store_list_own(struct store *s, int64_t after, bool overdue_only, struct store_row *rows, size_t max, size_t *n,
+enum rc store_list_own(struct store *s, int64_t after, bool overdue_only, struct store_row *rows,
+		       size_t max, size_t *n, struct err *e) MUST_USE;
+enum rc store_row_read(struct store *s, int64_t msg_id, struct store_row *row, bool *found,
 		       struct err *e) MUST_USE;
-enum rc store_row_read(struct store *s, int64_t msg_id, struct store_row *row, bool *found, struct err *e) MUST_USE;
 /* Rows in UNKNOWN whose next look is due, ours or of agents whose lease is over (they become ours); their next look moves
  * 60 s on so that nobody else takes them meanwhile. */
-enum rc store_take_unknown(struct store *s, struct store_row *rows, size_t max, size_t *n, struct err *e) MUST_USE;
+enum rc store_take_unknown(struct store *s, struct store_row *rows, size_t max, size_t *n,
+			   struct err *e) MUST_USE;
 
 struct store_care {
-	unsigned limit;           /* rows a step */
+	unsigned limit; /* rows a step */
 	/* answers: rows changed by each step */
 	int64_t leases, due, closed, kept_reports, purged, made_new, pend_settled;
 };
@@ -212,8 +218,8 @@ struct store_care {
  * now; HELD rows with an outcome (slowly); retention. Repeat while a step reached the limit. */
 enum rc store_care(struct store *s, struct store_care *c, struct err *e) MUST_USE;
 struct store_walk {
-	int64_t cursor;           /* in and out: msg_id; 0 from the start, 0 again at the end */
-	unsigned step;            /* rows looked at */
+	int64_t cursor; /* in and out: msg_id; 0 from the start, 0 again at the end */
+	unsigned step;	/* rows looked at */
 	const struct store_queue *queues; /* that some route covers */
 	size_t queue_count;
 	int64_t expired, cancelled, refused, normalised;

@@ -12,7 +12,8 @@ store_setup(struct store_setup *s, const struct conf *c, struct err *e)
 	memset(s, 0, sizeof *s);
 	s->cfg.driver = db_driver_find(d->driver);
 	if (s->cfg.driver == NULL)
-		return err_set(e, RC_CONFIG, 0, "database.driver", "there is no database driver \"%s\"; built in are %s", d->driver,
+		return err_set(e, RC_CONFIG, 0, "database.driver",
+			       "there is no database driver \"%s\"; built in are %s", d->driver,
 			       db_driver_names());
 	if (d->password_file != NULL) {
 		rc = conf_secret_read(d->password_file, s->password, sizeof s->password, e);

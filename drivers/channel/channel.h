@@ -21,8 +21,8 @@ enum channel_state {
 	CHANNEL_STARTING,
 	CHANNEL_UP,
 	CHANNEL_THROTTLED, /* the provider asked for less */
-	CHANNEL_DOWN,      /* cannot be reached; the driver tries again */
-	CHANNEL_REFUSED,   /* login, certificate or account: an operator must act; tried again slowly */
+	CHANNEL_DOWN,	   /* cannot be reached; the driver tries again */
+	CHANNEL_REFUSED, /* login, certificate or account: an operator must act; tried again slowly */
 };
 const char *channel_state_name(enum channel_state s);
 
@@ -30,15 +30,15 @@ enum number_form { NUMBER_E164_DIGITS, NUMBER_E164_PLUS, NUMBER_NATIONAL };
 enum channel_charset { CHARSET_UNICODE, CHARSET_CP949 };
 
 struct channel_caps {
-	unsigned types;          /* bits 1 << enum msg_type */
-	unsigned batch_max;      /* messages in one submit() */
+	unsigned types;		 /* bits 1 << enum msg_type */
+	unsigned batch_max;	 /* messages in one submit() */
 	int64_t dedup_window_ms; /* the provider recognises our key this long; 0: not relied upon */
-	bool query_by_key;       /* resolve() can ask for a message by client key */
-	bool has_reports;        /* false: accepted is the end (channel null) */
+	bool query_by_key;	 /* resolve() can ask for a message by client key */
+	bool has_reports;	 /* false: accepted is the end (channel null) */
 	enum number_form number_form;
 	enum channel_charset charset;
-	bool letters_in_sender;  /* alphanumeric senders are possible */
-	unsigned sms_bytes;      /* longest SMS, in bytes as the carrier counts */
+	bool letters_in_sender; /* alphanumeric senders are possible */
+	unsigned sms_bytes;	/* longest SMS, in bytes as the carrier counts */
 	unsigned lms_bytes;
 };
 
@@ -46,7 +46,7 @@ struct channel_caps {
 enum resolve_kind {
 	RESOLVE_ACCEPTED,  /* the provider has it; report.class may already be final */
 	RESOLVE_NOT_FOUND, /* asked properly and not there: counts only after the quiet time */
-	RESOLVE_FAILED,    /* could not be asked now: ask again later */
+	RESOLVE_FAILED,	   /* could not be asked now: ask again later */
 };
 struct query {
 	int64_t msg_id;
@@ -55,7 +55,7 @@ struct query {
 	/* the answer */
 	enum resolve_kind kind;
 	struct outcome outcome; /* with ACCEPTED: provider_id, provider_code, parts */
-	struct report report;   /* with ACCEPTED: class PENDING, OK or FAIL */
+	struct report report;	/* with ACCEPTED: class PENDING, OK or FAIL */
 };
 
 struct channel_events {
@@ -83,8 +83,8 @@ struct channel_env {
 struct channel_driver {
 	const char *name;
 	/* Reads the configuration (kept by reference until close()), does no network traffic that could send a message. */
-	enum rc (*open)(const struct channel_env *env, const struct conf_channel *cf, struct channel **out,
-			struct err *e);
+	enum rc (*open)(const struct channel_env *env, const struct conf_channel *cf,
+			struct channel **out, struct err *e);
 	const struct channel_caps *(*caps)(const struct channel *c);
 	/* How many messages submit() would take at this moment: rate, window, state. */
 	unsigned (*room)(const struct channel *c);
