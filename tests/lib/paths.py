@@ -1,5 +1,6 @@
 """Where things are: the tree, the build, caches, temporary folders."""
 
+import atexit
 import os
 import shutil
 import socket
@@ -8,6 +9,8 @@ import tempfile
 HERE = os.path.dirname(os.path.abspath(__file__))
 SRCDIR = os.path.abspath(os.environ.get("MTRELAY_SRCDIR") or os.path.join(HERE, "..", ".."))
 BUILDDIR = os.path.abspath(os.environ.get("MTRELAY_BUILDDIR") or SRCDIR)
+_made = set()
+atexit.register(lambda: [remove_dir(p) for p in list(_made)])
 SIM = os.path.join(SRCDIR, "tests", "sim", "mtsim.py")
 
 
@@ -33,13 +36,21 @@ def specs_dir():
 
 
 def temp_dir(tag):
-    """A short path that other users may pass through: sockets need the one, a server under its own user the other."""
+    """A short path that other users may pass through: sockets need the one, a server under its own user the other.
+
+    Removed at the latest when this interpreter ends; keep_dir() leaves it behind."""
     path = tempfile.mkdtemp(prefix="mtr-%s-" % tag, dir=os.environ.get("MTRELAY_TMP") or None)
     os.chmod(path, 0o755)
+    _made.add(path)
     return path
 
 
+def keep_dir(path):
+    _made.discard(path)
+
+
 def remove_dir(path):
+    _made.discard(path)
     if path and not os.environ.get("MTRELAY_KEEP"):
         shutil.rmtree(path, ignore_errors=True)
 

@@ -1,13 +1,25 @@
 """A child process that never outlives the test run."""
 
+import atexit
 import ctypes
 import os
 import signal as signals
 import subprocess
 import time
 
+from . import paths                     # noqa: F401 - its clean-up at exit must come after ours
+
 PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True)
+
+
+_running = set()
+
+
+@atexit.register
+def _end_all():
+    for proc in list(_running):
+        proc.end_at_exit()
 
 
 def _die_with_parent(sig):
@@ -21,6 +33,7 @@ class Proc:
     """Popen with its own process group, output to a file, and endings by pid only.
 
     The kernel ends the child (signal death) when the *thread* that started it ends: start from threads that stay.
+    death=0 lets it live on.
     """
 
     def __init__(self, argv, log_path, env=None, user=None, cwd=None, append=True, pass_fds=(), death=signals.SIGKILL):
@@ -35,9 +48,23 @@ class Proc:
             self.popen = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=full, cwd=cwd,
                                           preexec_fn=_die_with_parent(death), pass_fds=pass_fds, **kw)
         self.pid = self.popen.pid
+        self.death = death
+        if death:
+            _running.add(self)
+
+    def end_at_exit(self):
+        if self.alive():
+            self.signal(self.death)
+            try:
+                self.popen.wait(10)
+            except subprocess.TimeoutExpired:
+                self.popen.kill()
 
     def alive(self):
-        return self.popen.poll() is None
+        if self.popen.poll() is None:
+            return True
+        _running.discard(self)
+        return False
 
     def dead_text(self):
         """For wait_until(fail=): why the process is gone, or None."""
