@@ -10,9 +10,9 @@
 
 #ifdef HAVE_MYSQL
 #include <mysql.h>
-#define MYSQL_CLIENT() mysql_get_client_info()
+#define MYSQL_VERSION_TEXT() mysql_get_client_info()
 #else
-#define MYSQL_CLIENT() "none"
+#define MYSQL_VERSION_TEXT() "none"
 #endif
 
 const char *
@@ -20,6 +20,6 @@ versions_text(char *buf, size_t size)
 {
 	snprintf(buf, size, "%s; libevent %s; jansson %s; libconfig %d.%d.%d; mysql client %s",
 		 curl_version(), event_get_version(), JANSSON_VERSION, LIBCONFIG_VER_MAJOR,
-		 LIBCONFIG_VER_MINOR, LIBCONFIG_VER_REVISION, MYSQL_CLIENT());
+		 LIBCONFIG_VER_MINOR, LIBCONFIG_VER_REVISION, MYSQL_VERSION_TEXT());
 	return buf;
 }
