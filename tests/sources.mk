@@ -22,13 +22,13 @@ unit_tests +=
 
 # Core
 unit_tests += \
+	tests/unit/test_conf \
 	tests/unit/test_cp949 \
 	tests/unit/test_journal \
 	tests/unit/test_key \
 	tests/unit/test_message \
 	tests/unit/test_number \
-	tests/unit/test_rules \
-	tests/unit/test_conf
+	tests/unit/test_rules
 
 # Channels and programs
 unit_tests +=
@@ -54,8 +54,9 @@ EXTRA_DIST += $(test_library)
 endif
 
 # Fuzz targets: tests/fuzz/fuzz_<thing>.c with LLVMFuzzerTestOneInput(); built by --enable-sanitizer=fuzzer.
-fuzz_targets =
-fuzz_targets += tests/fuzz/fuzz_key tests/fuzz/fuzz_validate
+fuzz_targets = \
+	tests/fuzz/fuzz_key \
+	tests/fuzz/fuzz_validate
 
 if ENABLE_FUZZER
 noinst_PROGRAMS += $(fuzz_targets)
