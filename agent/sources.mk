@@ -80,4 +80,7 @@ mtrelayd_SOURCES += \
 
 # the control program: its main program and ctl_*.c
 mtrelayctl_SOURCES += \
+	agent/ctl.def \
+	agent/ctl.h \
+	agent/ctl_agent.c \
 	agent/mtrelayctl.c

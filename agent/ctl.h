@@ -1,0 +1,59 @@
+/* ctl.h - what the parts of mtrelayctl share: the table of commands and the state of one call.
+ *
+ * One thread, one command a process. Commands that ask the running agent are in ctl_agent.c, those
+ * that work on the database alone in ctl_db.c and ctl_check.c. Text for people, --json for
+ * programs. Exit status: 0 done or healthy, 1 a warning, 2 a failure or nothing found, 64 wrong
+ * use, 69 agent or database not reached, 77 no right to, 78 configuration. */
+#ifndef MTRELAY_CTL_H
+#define MTRELAY_CTL_H
+#include <jansson.h>
+#include "agent/conf.h"
+#include "agent/store_setup.h"
+
+enum { CTL_OK = 0, CTL_WARN = 1, CTL_FAIL = 2 };
+
+struct ctl {
+	const char *conf_path;
+	const char *socket;        /* --socket; NULL: from the configuration */
+	const char *user;          /* --user: database login other than the agent's */
+	const char *password_file; /* --password-file */
+	bool is_json;
+	struct conf *conf;
+	struct store_setup setup;
+	bool has_setup;
+};
+
+struct ctl_command {
+	const char *name;
+	const char *args;
+	const char *sentence;
+	int (*run)(struct ctl *c, int argc, char **argv); /* argv[0] is the command */
+};
+
+/* Prints "mtrelayctl: sentence" on stderr (with --json also as an object on stdout) and returns
+ * status. */
+int ctl_complain(const struct ctl *c, int status, const char *fmt, ...) PRINTF_LIKE(3, 4);
+/* The sentence of e with the status that fits its class. */
+int ctl_fail(const struct ctl *c, const struct err *e);
+/* Loads the configuration once; 0 or the status to end with. */
+int ctl_need_conf(struct ctl *c);
+/* A store on the configured database, with the login of the options when they name one; 0 or the
+ * status to end with. The caller closes it. */
+int ctl_need_store(struct ctl *c, struct store **out);
+/* The same without a store: parameters for a bare session. */
+int ctl_need_setup(struct ctl *c);
+/* Prints root as one line of JSON and lets it go. */
+void ctl_print_json(json_t *root);
+
+int ctl_status(struct ctl *c, int argc, char **argv);
+int ctl_stats(struct ctl *c, int argc, char **argv);
+int ctl_words(struct ctl *c, int argc, char **argv); /* pause resume drain reload log */
+int ctl_schema(struct ctl *c, int argc, char **argv);
+int ctl_check(struct ctl *c, int argc, char **argv);
+int ctl_send(struct ctl *c, int argc, char **argv);
+int ctl_explain(struct ctl *c, int argc, char **argv);
+int ctl_trace(struct ctl *c, int argc, char **argv);
+int ctl_cancel(struct ctl *c, int argc, char **argv);
+int ctl_unfreeze(struct ctl *c, int argc, char **argv);
+
+#endif
