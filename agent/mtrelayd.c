@@ -190,7 +190,10 @@ make_folder(const char *path, const struct passwd *pw)
 		return complain(EX_CONFIG, "%s: the path is too long", path);
 	for (char *p = strchr(part + 1, '/'); p != NULL; p = strchr(p + 1, '/')) {
 		*p = '\0';
-		if (mkdir(part, 0755) != 0 && errno != EEXIST)
+		/* Our umask is not for them: the user that we become has to pass through. */
+		if (mkdir(part, 0755) == 0)
+			(void)chmod(part, 0755);
+		else if (errno != EEXIST)
 			return complain(EX_CONFIG, "cannot make %s: %s", part, strerror(errno));
 		*p = '/';
 	}
@@ -350,8 +353,8 @@ write_pid_file(struct shell *sh)
 		text[strcspn(text, "\n")] = '\0';
 		close(fd);
 		return complain(EX_TEMPFAIL,
-				"mtrelayd runs already as process %s, says %s; stop it first", text,
-				path);
+				"the agent runs already as process %s, says %s; stop it first",
+				text, path);
 	}
 	snprintf(text, sizeof text, "%ld\n", (long)getpid());
 	if (ftruncate(fd, 0) != 0 || write(fd, text, strlen(text)) != (ssize_t)strlen(text)) {
