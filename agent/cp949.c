@@ -8,13 +8,14 @@ cp949_has(uint32_t code_point)
 {
 	if (code_point > 0xffff)
 		return false;
-	return cp949_pages[cp949_index[code_point >> 8]][code_point >> 6 & 3] >> (code_point & 63) & 1;
+	return cp949_pages[cp949_index[code_point >> 8]][code_point >> 6 & 3] >> (code_point & 63) &
+	       1;
 }
 
 enum cp949_answer
 cp949_bytes(const char *p, size_t n, enum channel_charset mode, struct cp949_count *c)
 {
-	*c = (struct cp949_count){0};
+	*c = (struct cp949_count){ 0 };
 	for (size_t at = 0; at < n;) {
 		int32_t cp = text_utf8_next(p, n, &at);
 

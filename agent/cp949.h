@@ -1,8 +1,9 @@
 /* cp949.h - the length of a text as a Korean carrier counts it.
  *
- * CP949 (KS X 1001 with the other Hangul syllables of Microsoft's code page 949): ASCII is one byte, every other character that it
- * has two. Pure functions over constant data, any thread. The table is made by scripts/gen-cp949 from Python's codec;
- * the code page's single bytes 0x80 and above are not used. */
+ * CP949 (KS X 1001 with the other Hangul syllables of Microsoft's code page 949): ASCII is one
+ * byte, every other character that it has two. Pure functions over constant data, any thread.
+ * The table is made by scripts/gen-cp949 from Python's codec; the code page's single bytes 0x80
+ * and above are not used. */
 #ifndef MTRELAY_CP949_H
 #define MTRELAY_CP949_H
 #include <stdbool.h>
@@ -13,19 +14,21 @@
 enum cp949_answer {
 	CP949_OK,
 	CP949_BAD_UTF8, /* bad_byte */
-	CP949_OUTSIDE,  /* bad_char, bad_code_point; in mode CHARSET_CP949 only */
+	CP949_OUTSIDE,	/* bad_char, bad_code_point; in mode CHARSET_CP949 only */
 };
 
 struct cp949_count {
-	size_t bytes;           /* as the carrier counts, up to the bad place */
+	size_t bytes; /* as the carrier counts, up to the bad place */
 	size_t chars;
-	size_t bad_byte;        /* offset from 0 */
-	size_t bad_char;        /* position from 1 */
+	size_t bad_byte; /* offset from 0 */
+	size_t bad_char; /* position from 1 */
 	uint32_t bad_code_point;
 };
 
 bool cp949_has(uint32_t code_point);
-/* In mode CHARSET_UNICODE a character outside of CP949 counts two bytes a UTF-16 unit: an emoji 4. */
-enum cp949_answer cp949_bytes(const char *p, size_t n, enum channel_charset mode, struct cp949_count *c);
+/* In mode CHARSET_UNICODE a character outside of CP949 counts two bytes a UTF-16 unit: an emoji
+ * 4. */
+enum cp949_answer cp949_bytes(const char *p, size_t n, enum channel_charset mode,
+			      struct cp949_count *c);
 
 #endif

@@ -15,17 +15,19 @@ length_be(unsigned char out[8], size_t n)
 }
 
 uint64_t
-key_fingerprint(const char *created_at, const char *recipient, size_t recipient_n, const char *body, size_t body_n)
+key_fingerprint(const char *created_at, const char *recipient, size_t recipient_n, const char *body,
+		size_t body_n)
 {
 	unsigned char lengths[3][8], digest[SHA256_BYTES];
 	size_t created_n = created_at != NULL ? strlen(created_at) : 0;
 	const struct sha256_piece pieces[] = {
-		{lengths[0], 8}, {created_at, created_n}, {lengths[1], 8},
-		{recipient, recipient_n}, {lengths[2], 8}, {body, body_n},
+		{ lengths[0], 8 },	    { created_at, created_n }, { lengths[1], 8 },
+		{ recipient, recipient_n }, { lengths[2], 8 },	       { body, body_n },
 	};
 	uint64_t f = 0;
 
-	/* Without the lengths a digit could move from one field to the next and leave the same bytes. */
+	/* Without the lengths a digit could move from one field to the next and leave the same
+	 * bytes. */
 	length_be(lengths[0], created_n);
 	length_be(lengths[1], recipient_n);
 	length_be(lengths[2], body_n);
@@ -76,7 +78,7 @@ wide_pop(struct wide *k, unsigned bits)
 void
 key_encode(const struct key_parts *k, char *out)
 {
-	struct wide v = {{0, 0, 0}};
+	struct wide v = { { 0, 0, 0 } };
 
 	wide_push(&v, k->version & 0xf, 4);
 	wide_push(&v, k->installation, 32);
@@ -92,7 +94,7 @@ key_encode(const struct key_parts *k, char *out)
 bool
 key_decode(const char *p, size_t n, struct key_parts *k)
 {
-	struct wide v = {{0, 0, 0}};
+	struct wide v = { { 0, 0, 0 } };
 
 	if (p == NULL || n != CLIENT_KEY_LEN)
 		return false;

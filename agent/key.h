@@ -1,8 +1,9 @@
 /* key.h - the client key: the name by which a provider knows one attempt of one message.
  *
- * 30 digits and letters of one case (base32 without i l o u) for 150 bits, most significant first: version 4, installation
- * 32, msg_id 64, leg 4, generation 6, fingerprint 40 (SHA-256 of created_at, recipient and body, each with its length).
- * It is derived, never random: a database that lost the last commits computes the same key again. Pure functions. */
+ * 30 digits and letters of one case (base32 without i l o u) for 150 bits, most significant
+ * first: version 4, installation 32, msg_id 64, leg 4, generation 6, fingerprint 40 (SHA-256 of
+ * created_at, recipient and body, each with its length). It is derived, never random: a database
+ * that lost the last commits computes the same key again. Pure functions. */
 #ifndef MTRELAY_KEY_H
 #define MTRELAY_KEY_H
 #include <stdbool.h>

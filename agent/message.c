@@ -59,17 +59,20 @@ place_name(enum msg_where w)
 	return "nowhere known";
 }
 
-/* Going on would lose or double a message; the restart reads the truth from journal and database. */
+/* Going on would lose or double a message; the restart reads the truth from journal and
+ * database. */
 static void
 must_be(const struct message *m, enum msg_where where, const char *caller)
 {
 	if (m->magic == MESSAGE_MAGIC && m->where == where)
 		return;
 	if (m->magic != MESSAGE_MAGIC)
-		log_event(LOG_LEVEL_ERROR, "bug.message", "caller=%s text=\"this is no live message\"", caller);
+		log_event(LOG_LEVEL_ERROR, "bug.message",
+			  "caller=%s text=\"this is no live message\"", caller);
 	else
-		log_event(LOG_LEVEL_ERROR, "bug.message", "caller=%s msg_id=%" PRId64 " is_at=%s believed_at=%s",
-			  caller, m->msg_id, place_name(m->where), place_name(where));
+		log_event(LOG_LEVEL_ERROR, "bug.message",
+			  "caller=%s msg_id=%" PRId64 " is_at=%s believed_at=%s", caller, m->msg_id,
+			  place_name(m->where), place_name(where));
 	abort();
 }
 

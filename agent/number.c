@@ -11,8 +11,8 @@
 
 enum kind {
 	KIND_INTERNATIONAL, /* digits begin with the country code */
-	KIND_NATIONAL,      /* digits begin with 0 */
-	KIND_PLAIN,         /* neither */
+	KIND_NATIONAL,	    /* digits begin with 0 */
+	KIND_PLAIN,	    /* neither */
 };
 
 struct digits {
@@ -29,13 +29,16 @@ static const struct plan {
 	unsigned min, max;
 	bool is_area; /* a subscriber's number of its own follows, never a service number */
 } plans[] = {
-	{"010", 11, 11, false}, {"011", 10, 11, false}, {"016", 10, 11, false}, {"017", 10, 11, false},
-	{"018", 10, 11, false}, {"019", 10, 11, false}, {"02", 9, 10, true},    {"030", 11, 12, false},
-	{"031", 10, 11, true},  {"032", 10, 11, true},  {"033", 10, 11, true},  {"041", 10, 11, true},
-	{"042", 10, 11, true},  {"043", 10, 11, true},  {"044", 10, 11, true},  {"050", 11, 12, false},
-	{"051", 10, 11, true},  {"052", 10, 11, true},  {"053", 10, 11, true},  {"054", 10, 11, true},
-	{"055", 10, 11, true},  {"060", 10, 11, false}, {"061", 10, 11, true},  {"062", 10, 11, true},
-	{"063", 10, 11, true},  {"064", 10, 11, true},  {"070", 11, 11, false}, {"080", 10, 11, false},
+	{ "010", 11, 11, false }, { "011", 10, 11, false }, { "016", 10, 11, false },
+	{ "017", 10, 11, false }, { "018", 10, 11, false }, { "019", 10, 11, false },
+	{ "02", 9, 10, true },	  { "030", 11, 12, false }, { "031", 10, 11, true },
+	{ "032", 10, 11, true },  { "033", 10, 11, true },  { "041", 10, 11, true },
+	{ "042", 10, 11, true },  { "043", 10, 11, true },  { "044", 10, 11, true },
+	{ "050", 11, 12, false }, { "051", 10, 11, true },  { "052", 10, 11, true },
+	{ "053", 10, 11, true },  { "054", 10, 11, true },  { "055", 10, 11, true },
+	{ "060", 10, 11, false }, { "061", 10, 11, true },  { "062", 10, 11, true },
+	{ "063", 10, 11, true },  { "064", 10, 11, true },  { "070", 11, 11, false },
+	{ "080", 10, 11, false },
 };
 
 static const char *
@@ -77,7 +80,8 @@ refuse_character(const char *column, const char *p, size_t n, size_t at, char *w
 		snprintf(what, sizeof what, "U+%04X", (unsigned)cp);
 	else
 		snprintf(what, sizeof what, "byte 0x%02X", (unsigned)(unsigned char)p[at]);
-	snprintf(why, NUMBER_WHY_SIZE, "%s holds %s at character %zu; write only digits, '-', blanks and a leading '+'",
+	snprintf(why, NUMBER_WHY_SIZE,
+		 "%s holds %s at character %zu; write only digits, '-', blanks and a leading '+'",
 		 column, what, position);
 }
 
@@ -89,13 +93,13 @@ collect(const char *column, const char *p, size_t n, struct digits *x, char *why
 	size_t trimmed_n = n;
 	size_t begin = (size_t)(text_trim(p, &trimmed_n) - p);
 
-	*x = (struct digits){.column = column};
+	*x = (struct digits){ .column = column };
 	for (size_t i = begin; i < begin + trimmed_n; i++) {
 		if (is_digit(p[i])) {
 			if (x->n == DIGITS_MAX) {
 				snprintf(why, NUMBER_WHY_SIZE,
-					 "%s has more than %d digits; a number has at most %d", column,
-					 DIGITS_MAX, E164_MAX);
+					 "%s has more than %d digits; a number has at most %d",
+					 column, DIGITS_MAX, E164_MAX);
 				return false;
 			}
 			x->d[x->n++] = p[i];
@@ -107,7 +111,8 @@ collect(const char *column, const char *p, size_t n, struct digits *x, char *why
 		}
 	}
 	if (x->n == 0) {
-		snprintf(why, NUMBER_WHY_SIZE, "%s holds no digit; write a number like 010-1234-5678", column);
+		snprintf(why, NUMBER_WHY_SIZE,
+			 "%s holds no digit; write a number like 010-1234-5678", column);
 		return false;
 	}
 	mask_number(x->masked, sizeof x->masked, x->d);
@@ -143,23 +148,26 @@ check_korean(const struct digits *x, const char *d, size_t n, char *why)
 		if (plan->is_area && n > code_n &&
 		    (d[code_n] == '0' || is_representative(d + code_n, n - code_n))) {
 			snprintf(why, NUMBER_WHY_SIZE,
-				 "%s %s has the area code %s before a service number; leave the area code out",
+				 "%s %s has the area code %s before a service number; leave the "
+				 "area code out",
 				 x->column, x->masked, plan->code);
 			return false;
 		}
 		if (n >= plan->min && n <= plan->max)
 			return true;
 		if (plan->min == plan->max)
-			snprintf(why, NUMBER_WHY_SIZE, "%s %s has %zu digits, a number that begins with %s has %u",
+			snprintf(why, NUMBER_WHY_SIZE,
+				 "%s %s has %zu digits, a number that begins with %s has %u",
 				 x->column, x->masked, n, plan->code, plan->max);
 		else
 			snprintf(why, NUMBER_WHY_SIZE,
-				 "%s %s has %zu digits, a number that begins with %s has %u or %u", x->column,
-				 x->masked, n, plan->code, plan->min, plan->max);
+				 "%s %s has %zu digits, a number that begins with %s has %u or %u",
+				 x->column, x->masked, n, plan->code, plan->min, plan->max);
 		return false;
 	}
-	snprintf(why, NUMBER_WHY_SIZE, "%s %s begins with no Korean area or service code; correct the number",
-		 x->column, x->masked);
+	snprintf(why, NUMBER_WHY_SIZE,
+		 "%s %s begins with no Korean area or service code; correct the number", x->column,
+		 x->masked);
 	return false;
 }
 
@@ -167,23 +175,26 @@ static bool
 check_international(const struct digits *x, const char *country, size_t n, char *why)
 {
 	if (country[0] == '0' || n == 0) {
-		snprintf(why, NUMBER_WHY_SIZE, "%s %s has no country code behind + or 00; write it like +82 10-1234-5678",
+		snprintf(why, NUMBER_WHY_SIZE,
+			 "%s %s has no country code behind + or 00; write it like +82 10-1234-5678",
 			 x->column, x->masked);
 		return false;
 	}
 	if (n < E164_MIN || n > E164_MAX) {
 		snprintf(why, NUMBER_WHY_SIZE,
-			 "%s %s has %zu digits with its country code, an international number has %d to %d",
+			 "%s %s has %zu digits with its country code, an international number has "
+			 "%d to %d",
 			 x->column, x->masked, n, E164_MIN, E164_MAX);
 		return false;
 	}
 	return true;
 }
 
-/* Splits off the own country: significant is what follows its code or its 0, *foreign is true for other countries'
- * numbers (significant then begins with their code). */
+/* Splits off the own country: significant is what follows its code or its 0, *foreign is true
+ * for other countries' numbers (significant then begins with their code). */
 static bool
-split(const struct digits *x, const struct number_rules *r, const char **significant, bool *foreign, char *why)
+split(const struct digits *x, const struct number_rules *r, const char **significant, bool *foreign,
+      char *why)
 {
 	const char *country = country_of(r);
 	size_t country_n = strlen(country);
@@ -214,7 +225,8 @@ check_own(const struct digits *x, const struct number_rules *r, const char *sign
 		snprintf(national, sizeof national, "0%s", significant);
 		return check_korean(x, national, strlen(national), why);
 	}
-	return check_international(x, country_of(r), strlen(country_of(r)) + strlen(significant), why);
+	return check_international(x, country_of(r), strlen(country_of(r)) + strlen(significant),
+				   why);
 }
 
 static void
@@ -248,7 +260,8 @@ number_recipient(const char *p, size_t n, const struct number_rules *r, char *wi
 		return false;
 	if (x.kind == KIND_PLAIN) {
 		snprintf(why, NUMBER_WHY_SIZE,
-			 "recipient %s begins with neither 0 nor +; write 010-1234-5678 or +82 10-1234-5678",
+			 "recipient %s begins with neither 0 nor +; write 010-1234-5678 or +82 "
+			 "10-1234-5678",
 			 x.masked);
 		return false;
 	}
@@ -289,14 +302,17 @@ sender_name(const char *p, size_t n, char *wire, char *why)
 	const char *begin = text_trim(p, &n);
 
 	for (size_t i = 0; i < n; i++) {
-		if (!is_letter(begin[i]) && !is_digit(begin[i]) && (begin[i] == '\0' || strchr(" -._&", begin[i]) == NULL)) {
+		if (!is_letter(begin[i]) && !is_digit(begin[i]) &&
+		    (begin[i] == '\0' || strchr(" -._&", begin[i]) == NULL)) {
 			snprintf(why, NUMBER_WHY_SIZE,
-				 "sender is a name with a character that is no letter, digit, blank, -, ., _ or &");
+				 "sender is a name with a character that is no letter, digit, "
+				 "blank, -, ., _ or &");
 			return false;
 		}
 	}
 	if (n > NUMBER_ALPHA_MAX) {
-		snprintf(why, NUMBER_WHY_SIZE, "sender is a name of %zu characters; shorten it to %d", n,
+		snprintf(why, NUMBER_WHY_SIZE,
+			 "sender is a name of %zu characters; shorten it to %d", n,
 			 NUMBER_ALPHA_MAX);
 		return false;
 	}
@@ -322,7 +338,8 @@ number_sender(const char *p, size_t n, const struct number_rules *r, char *wire,
 			return true;
 		}
 		snprintf(why, NUMBER_WHY_SIZE,
-			 "sender %s has no area code; write it like 02-123-4567, 1588-1234 or +82 2-123-4567",
+			 "sender %s has no area code; write it like 02-123-4567, 1588-1234 or +82 "
+			 "2-123-4567",
 			 x.masked);
 		return false;
 	}
@@ -332,7 +349,8 @@ number_sender(const char *p, size_t n, const struct number_rules *r, char *wire,
 		write_foreign(wire, significant, r->form);
 		return true;
 	}
-	if (x.kind == KIND_INTERNATIONAL && is_korea(r) && is_representative(significant, strlen(significant))) {
+	if (x.kind == KIND_INTERNATIONAL && is_korea(r) &&
+	    is_representative(significant, strlen(significant))) {
 		snprintf(wire, NUMBER_WIRE_SIZE, "%s", significant);
 		return true;
 	}

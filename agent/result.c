@@ -3,7 +3,7 @@
 #include <string.h>
 
 static const struct result results[] = {
-#define RESULT_DEF(code, class, en, ko) {code, RESULT_##class, en, ko},
+#define RESULT_DEF(code, class, en, ko) { code, RESULT_##class, en, ko },
 #include "agent/result.def"
 #undef RESULT_DEF
 };

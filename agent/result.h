@@ -1,7 +1,7 @@
 /* result.h - the four-digit result codes with their class and names.
  *
- * The list stands in agent/result.def; mt_code is filled from it. Constant data and pure functions, any thread,
- * nothing to free. */
+ * The list stands in agent/result.def; mt_code is filled from it. Constant data and pure
+ * functions, any thread, nothing to free. */
 #ifndef MTRELAY_RESULT_H
 #define MTRELAY_RESULT_H
 #include <stddef.h>

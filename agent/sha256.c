@@ -18,7 +18,8 @@ sha256(const struct sha256_piece *pieces, size_t count, unsigned char out[SHA256
 	EVP_MD_CTX_free(ctx);
 	if (!ok) {
 		log_event(LOG_LEVEL_ERROR, "bug.sha256",
-			  "text=\"OpenSSL cannot compute SHA-256; check memory and the crypto policy of this host\"");
+			  "text=\"OpenSSL cannot compute SHA-256; check memory and the crypto "
+			  "policy of this host\"");
 		abort();
 	}
 }

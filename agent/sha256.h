@@ -1,7 +1,8 @@
 /* sha256.h - SHA-256 over several pieces of memory, through OpenSSL.
  *
- * The only file of base and core that knows OpenSSL's digests. Any thread. The process ends when the library cannot work
- * (no memory, or a policy that forbids SHA-256): a wrong fingerprint would make another message's key. Source: FIPS 180-4. */
+ * The only file of base and core that knows OpenSSL's digests. Any thread. The process ends when
+ * the library cannot work (no memory, or a policy that forbids SHA-256): a wrong fingerprint
+ * would make another message's key. Source: FIPS 180-4. */
 #ifndef MTRELAY_SHA256_H
 #define MTRELAY_SHA256_H
 #include <stddef.h>

@@ -73,8 +73,9 @@ two_digits(const char *p, int min, int max)
 	return v >= min && v <= max;
 }
 
-/* The database made this text of its own type; what can still be wrong is a zero or infinite date, or one from before
- * there were computers (a program's "no date"). Days of the month are the database's to check. */
+/* The database made this text of its own type; what can still be wrong is a zero or infinite
+ * date, or one from before there were computers (a program's "no date"). Days of the month are
+ * the database's to check. */
 static bool
 is_date(const struct text *t)
 {
@@ -82,7 +83,8 @@ is_date(const struct text *t)
 
 	if (t->full > t->n || t->n < 10 || t->p[4] != '-' || t->p[7] != '-')
 		return false;
-	return text_i64_n(t->p, 4, 1970, 9999, &year) && two_digits(t->p + 5, 1, 12) && two_digits(t->p + 8, 1, 31);
+	return text_i64_n(t->p, 4, 1970, 9999, &year) && two_digits(t->p + 5, 1, 12) &&
+	       two_digits(t->p + 8, 1, 31);
 }
 
 static bool
@@ -91,10 +93,13 @@ check_times(const struct message *m, struct verdict *v)
 	char buf[24];
 
 	if (!is_empty(&m->send_at) && !is_date(&m->send_at))
-		return refuse(v, "2013", "send_at '%s' is no date from 1970 on; write the time, or leave the column out",
+		return refuse(v, "2013",
+			      "send_at '%s' is no date from 1970 on; write the time, or leave the "
+			      "column out",
 			      shown(buf, sizeof buf, m->send_at.p, m->send_at.n));
 	if (m->expire_in_s <= 0)
-		return refuse(v, "3008", "expire_at passed %" PRIu64 " s before the row could be sent",
+		return refuse(v, "3008",
+			      "expire_at passed %" PRIu64 " s before the row could be sent",
 			      (uint64_t)0 - (uint64_t)m->expire_in_s);
 	return true;
 }
@@ -115,13 +120,17 @@ check_type(const struct message *m, struct verdict *v)
 	const char *fallback = n > 0 ? text_trim(m->fallback_type.p, &n) : "";
 
 	if ((unsigned)m->type >= MSG_TYPE_COUNT)
-		return refuse(v, "2006", "msg_type '%s' is unknown; write SMS, LMS, MMS, AUTO, AT or BM",
+		return refuse(v, "2006",
+			      "msg_type '%s' is unknown; write SMS, LMS, MMS, AUTO, AT or BM",
 			      shown(buf, sizeof buf, m->type_text.p, m->type_text.n));
 	if (m->priority < 0 || m->priority >= PRIORITY_COUNT)
-		return refuse(v, "2006", "priority %d is unknown; write 0 (urgent), 1 (normal) or 2 (bulk)",
+		return refuse(v, "2006",
+			      "priority %d is unknown; write 0 (urgent), 1 (normal) or 2 (bulk)",
 			      m->priority);
-	if (n > 0 && !text_equal_nocase(fallback, n, "NONE") && msg_type_parse(fallback, n) == MSG_TYPE_NONE)
-		return refuse(v, "2006", "fallback_type '%s' is unknown; write NONE, SMS, LMS, MMS or AUTO",
+	if (n > 0 && !text_equal_nocase(fallback, n, "NONE") &&
+	    msg_type_parse(fallback, n) == MSG_TYPE_NONE)
+		return refuse(v, "2006",
+			      "fallback_type '%s' is unknown; write NONE, SMS, LMS, MMS or AUTO",
 			      shown(buf, sizeof buf, fallback, n));
 	return true;
 }
@@ -139,22 +148,28 @@ read_object(const char *column, const struct text *t, json_t **out, struct verdi
 	if (is_empty(t))
 		return true;
 	if (t->full > t->n)
-		return refuse(v, "2009", "%s is cut after byte %zu of %zu: it is too long or holds a NUL; write a JSON object",
+		return refuse(v, "2009",
+			      "%s is cut after byte %zu of %zu: it is too long or holds a NUL; "
+			      "write a JSON object",
 			      column, t->n, t->full);
-	/* jansson's own sentence quotes the text, which may name people: only the place is taken from it. */
+	/* jansson's own sentence quotes the text, which may name people: only the place is taken
+	 * from it. */
 	j = json_loadb(t->p, t->n, JSON_REJECT_DUPLICATES, &e);
 	if (j == NULL)
-		return refuse(v, "2009", "%s is no JSON object: fault at line %d, column %d; correct it", column, e.line,
-			      e.column);
+		return refuse(v, "2009",
+			      "%s is no JSON object: fault at line %d, column %d; correct it",
+			      column, e.line, e.column);
 	if (!json_is_object(j)) {
 		json_decref(j);
-		return refuse(v, "2009", "%s is JSON but no object; write {\"name\": \"value\"}", column);
+		return refuse(v, "2009", "%s is JSON but no object; write {\"name\": \"value\"}",
+			      column);
 	}
 	*out = j;
 	return true;
 }
 
-/* The length of the #{name} that begins at p, 0 when none does. name has VALIDATE_NAME_MAX + 1 bytes. */
+/* The length of the #{name} that begins at p, 0 when none does. name has VALIDATE_NAME_MAX + 1
+ * bytes. */
 static size_t
 placeholder(const char *p, size_t n, char *name)
 {
@@ -181,21 +196,24 @@ struct piece {
 };
 
 static bool
-variable(const char *column, const json_t *vars, const char *name, struct piece *piece, struct verdict *v)
+variable(const char *column, const json_t *vars, const char *name, struct piece *piece,
+	 struct verdict *v)
 {
 	const json_t *j = json_object_get(vars, name);
 	char cut[48];
 
 	text_copy(cut, sizeof cut, name);
 	if (j == NULL)
-		return refuse(v, "2010", "%s needs #{%s}, which vars does not have; add it to vars", column, cut);
+		return refuse(v, "2010", "%s needs #{%s}, which vars does not have; add it to vars",
+			      column, cut);
 	switch (json_typeof(j)) {
 	case JSON_STRING:
 		piece->p = json_string_value(j);
 		piece->n = json_string_length(j);
 		return true;
 	case JSON_INTEGER:
-		snprintf(piece->number, sizeof piece->number, "%" JSON_INTEGER_FORMAT, json_integer_value(j));
+		snprintf(piece->number, sizeof piece->number, "%" JSON_INTEGER_FORMAT,
+			 json_integer_value(j));
 		break;
 	case JSON_REAL:
 		snprintf(piece->number, sizeof piece->number, "%.15g", json_real_value(j));
@@ -207,10 +225,13 @@ variable(const char *column, const json_t *vars, const char *name, struct piece 
 		text_copy(piece->number, sizeof piece->number, "false");
 		break;
 	case JSON_NULL:
-		return refuse(v, "2010", "%s needs #{%s}, which is null in vars; give it a value", column, cut);
+		return refuse(v, "2010", "%s needs #{%s}, which is null in vars; give it a value",
+			      column, cut);
 	case JSON_OBJECT:
 	case JSON_ARRAY:
-		return refuse(v, "2009", "vars has no text or number for #{%s}; write \"name\": \"value\"", cut);
+		return refuse(v, "2009",
+			      "vars has no text or number for #{%s}; write \"name\": \"value\"",
+			      cut);
 	}
 	piece->p = piece->number;
 	piece->n = strlen(piece->number);
@@ -219,7 +240,8 @@ variable(const char *column, const json_t *vars, const char *name, struct piece 
 
 /* One pass: writes to out, or only measures when out is NULL. The length comes back in *length. */
 static bool
-expand(const char *column, const struct text *t, const json_t *vars, char *out, size_t *length, struct verdict *v)
+expand(const char *column, const struct text *t, const json_t *vars, char *out, size_t *length,
+       struct verdict *v)
 {
 	char name[VALIDATE_NAME_MAX + 1];
 	struct piece piece;
@@ -244,37 +266,45 @@ expand(const char *column, const struct text *t, const json_t *vars, char *out, 
 	return true;
 }
 
-/* Checks what was read, and fills in the variables when there are any: out is in or a text in the batch. */
+/* Checks what was read, and fills in the variables when there are any: out is in or a text in
+ * the batch. */
 static bool
-fill_text(const char *column, const struct message *m, const struct text *in, const json_t *vars, size_t cap,
-	  struct text *out, struct verdict *v)
+fill_text(const char *column, const struct message *m, const struct text *in, const json_t *vars,
+	  size_t cap, struct text *out, struct verdict *v)
 {
 	size_t bad, n;
 	char *p;
 
 	*out = *in;
 	if (in->full > cap)
-		return refuse(v, "2004", "%s has %zu bytes, more than the %zu that are read (limits.body); shorten it",
+		return refuse(v, "2004",
+			      "%s has %zu bytes, more than the %zu that are read (limits.body); "
+			      "shorten it",
 			      column, in->full, cap);
 	if (in->n > 0 && !text_utf8_check(in->p, in->n, &bad))
-		return refuse(v, "2005", "%s is no UTF-8 at byte %zu; set the connection's character set, or correct it",
+		return refuse(v, "2005",
+			      "%s is no UTF-8 at byte %zu; set the connection's character set, or "
+			      "correct it",
 			      column, bad + 1);
 	if (in->full > in->n)
-		return refuse(v, "2005", "%s holds a NUL at byte %zu; remove it", column, in->n + 1);
+		return refuse(v, "2005", "%s holds a NUL at byte %zu; remove it", column,
+			      in->n + 1);
 	if (vars == NULL || in->n == 0)
 		return true;
 	if (!expand(column, in, vars, NULL, &n, v))
 		return false;
 	if (n > cap)
-		return refuse(v, "2004", "%s has %zu bytes with its variables, at most %zu are sent; shorten it", column,
-			      n, cap);
+		return refuse(
+			v, "2004",
+			"%s has %zu bytes with its variables, at most %zu are sent; shorten it",
+			column, n, cap);
 	p = batch_derive(m->batch, n + 1);
 	if (p == NULL)
 		return must_wait(v, "no memory for the text with its variables");
 	if (!expand(column, in, vars, p, &n, v))
 		return false;
 	p[n] = '\0';
-	*out = (struct text){p, n, n};
+	*out = (struct text){ p, n, n };
 	return true;
 }
 
@@ -284,9 +314,9 @@ fill_text(const char *column, const struct message *m, const struct text *in, co
 static bool
 is_invisible(int32_t cp)
 {
-	return cp == ' ' || (cp >= '\t' && cp <= '\r') || cp == 0xa0 || (cp >= 0x2000 && cp <= 0x200f) ||
-	       cp == 0x2028 || cp == 0x2029 || cp == 0x202f || cp == 0x2060 || cp == 0x3000 || cp == 0x3164 ||
-	       cp == 0xfeff;
+	return cp == ' ' || (cp >= '\t' && cp <= '\r') || cp == 0xa0 ||
+	       (cp >= 0x2000 && cp <= 0x200f) || cp == 0x2028 || cp == 0x2029 || cp == 0x202f ||
+	       cp == 0x2060 || cp == 0x3000 || cp == 0x3164 || cp == 0xfeff;
 }
 
 static bool
@@ -300,11 +330,15 @@ check_characters(const char *column, const struct text *t, bool is_line, struct 
 		position++;
 		if (cp == '\n' || cp == '\r' || cp == '\t') {
 			if (is_line && cp != '\t')
-				return refuse(v, "2005", "%s has a line end at character %zu; write it in one line",
-					      column, position);
+				return refuse(
+					v, "2005",
+					"%s has a line end at character %zu; write it in one line",
+					column, position);
 		} else if (cp < 0x20 || (cp >= 0x7f && cp < 0xa0)) {
-			return refuse(v, "2005", "%s holds control character U+%04X at character %zu; remove it",
-				      column, (unsigned)cp, position);
+			return refuse(
+				v, "2005",
+				"%s holds control character U+%04X at character %zu; remove it",
+				column, (unsigned)cp, position);
 		}
 	}
 	return true;
@@ -323,31 +357,38 @@ is_visible(const struct text *t)
 static bool
 resolve_auto(const struct validate_rules *r, struct verdict *v)
 {
-	unsigned max = is_routed(r, MSG_TYPE_SMS) ? r->by_type[MSG_TYPE_SMS].max_bytes : VALIDATE_SMS_BYTES;
+	unsigned max = is_routed(r, MSG_TYPE_SMS) ? r->by_type[MSG_TYPE_SMS].max_bytes
+						  : VALIDATE_SMS_BYTES;
 
 	if (max == 0 || v->bytes <= max)
 		v->type = MSG_TYPE_SMS;
 	else if (is_routed(r, MSG_TYPE_LMS))
 		v->type = MSG_TYPE_LMS;
 	else
-		return refuse(v, "2004", "body has %u bytes, an SMS at most %u, and no route takes LMS; shorten it",
-			      v->bytes, max);
+		return refuse(
+			v, "2004",
+			"body has %u bytes, an SMS at most %u, and no route takes LMS; shorten it",
+			v->bytes, max);
 	return true;
 }
 
 static bool
-check_charset(const char *column, const struct text *t, enum channel_charset charset, struct verdict *v)
+check_charset(const char *column, const struct text *t, enum channel_charset charset,
+	      struct verdict *v)
 {
 	struct cp949_count c;
 
 	if (cp949_bytes(t->p, t->n, charset, &c) == CP949_OUTSIDE)
-		return refuse(v, "2005", "%s has U+%04X at character %zu, which CP949 does not have; replace or remove it",
+		return refuse(v, "2005",
+			      "%s has U+%04X at character %zu, which CP949 does not have; replace "
+			      "or remove it",
 			      column, (unsigned)c.bad_code_point, c.bad_char);
 	return true;
 }
 
 static bool
-check_body(const struct message *m, const struct validate_rules *r, const json_t *vars, struct verdict *v)
+check_body(const struct message *m, const struct validate_rules *r, const json_t *vars,
+	   struct verdict *v)
 {
 	const struct validate_type *t;
 	struct cp949_count c;
@@ -365,7 +406,9 @@ check_body(const struct message *m, const struct validate_rules *r, const json_t
 	if (m->type == MSG_TYPE_AUTO && !resolve_auto(r, v))
 		return false;
 	if (!is_routed(r, v->type)) {
-		snprintf(text, sizeof text, "no route takes %s; add one to the configuration, or write another msg_type",
+		snprintf(text, sizeof text,
+			 "no route takes %s; add one to the configuration, or write another "
+			 "msg_type",
 			 msg_type_name(v->type));
 		return must_wait(v, text);
 	}
@@ -373,7 +416,9 @@ check_body(const struct message *m, const struct validate_rules *r, const json_t
 	if (!check_charset("body", &v->body, t->charset, v))
 		return false;
 	if (t->max_bytes != 0 && v->bytes > t->max_bytes)
-		return refuse(v, "2004", "body has %u bytes as the carrier counts, %s takes at most %u; shorten it%s",
+		return refuse(v, "2004",
+			      "body has %u bytes as the carrier counts, %s takes at most %u; "
+			      "shorten it%s",
 			      v->bytes, msg_type_name(v->type), t->max_bytes,
 			      v->type == MSG_TYPE_SMS ? ", or write AUTO or LMS" : "");
 	return true;
@@ -381,7 +426,8 @@ check_body(const struct message *m, const struct validate_rules *r, const json_t
 
 /* A short message has no subject: what the column holds is not sent and cannot be wrong. */
 static bool
-check_subject(const struct message *m, const struct validate_rules *r, const json_t *vars, struct verdict *v)
+check_subject(const struct message *m, const struct validate_rules *r, const json_t *vars,
+	      struct verdict *v)
 {
 	if (v->type == MSG_TYPE_SMS)
 		return true;
@@ -412,19 +458,22 @@ static bool
 check_numbers(const struct message *m, const struct validate_rules *r, struct verdict *v)
 {
 	const struct validate_type *t = &r->by_type[v->type];
-	const struct number_rules rules = {r->country, t->number_form, t->letters_in_sender};
+	const struct number_rules rules = { r->country, t->number_form, t->letters_in_sender };
 	char why[NUMBER_WHY_SIZE];
 
 	if (m->recipient.full > m->recipient.n)
-		return refuse(v, "2001", "recipient holds a NUL at byte %zu; remove it", m->recipient.n + 1);
+		return refuse(v, "2001", "recipient holds a NUL at byte %zu; remove it",
+			      m->recipient.n + 1);
 	if (is_empty(&m->recipient))
 		return refuse(v, "2001", "recipient is empty; write a number like 010-1234-5678");
 	if (!number_recipient(m->recipient.p, m->recipient.n, &rules, v->to_wire, why))
 		return refuse(v, "2001", "%s", why);
 	if (m->sender.full > m->sender.n)
-		return refuse(v, "2002", "sender holds a NUL at byte %zu; remove it", m->sender.n + 1);
+		return refuse(v, "2002", "sender holds a NUL at byte %zu; remove it",
+			      m->sender.n + 1);
 	if (is_empty(&m->sender))
-		return refuse(v, "2002", "sender is empty; write a number like 02-123-4567 or 1588-1234");
+		return refuse(v, "2002",
+			      "sender is empty; write a number like 02-123-4567 or 1588-1234");
 	if (!number_sender(m->sender.p, m->sender.n, &rules, v->from_wire, why))
 		return refuse(v, "2002", "%s", why);
 	return true;
@@ -433,17 +482,20 @@ check_numbers(const struct message *m, const struct validate_rules *r, struct ve
 void
 validate_message(const struct message *m, const struct validate_rules *r, struct verdict *v)
 {
-	*v = (struct verdict){.kind = VERDICT_SEND, .type = m->type};
+	*v = (struct verdict){ .kind = VERDICT_SEND, .type = m->type };
 	if (m->cancel) {
 		refuse(v, "3007", "cancelled by the application (cancel_yn)");
 		return;
 	}
 	if (m->is_repeated) {
-		refuse(v, "2011", "req_key was used by a message that has its result; give each message a key of its own");
+		refuse(v, "2011",
+		       "req_key was used by a message that has its result; give each message a key "
+		       "of its own");
 		return;
 	}
 	/* Numbers come last: only now it is known which type's route gives them their form. */
-	(void)(check_times(m, v) && check_type(m, v) && check_texts(m, r, v) && check_numbers(m, r, v));
+	(void)(check_times(m, v) && check_type(m, v) && check_texts(m, r, v) &&
+	       check_numbers(m, r, v));
 }
 
 void

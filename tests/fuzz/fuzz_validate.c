@@ -1,5 +1,6 @@
-/* A row of bytes: two for the facts, then recipient, sender, body, subject, vars, payload, send_at and type, parted by line
- * feeds (0x1f stands for a line feed inside). Checks what must hold for every verdict. */
+/* A row of bytes: two for the facts, then recipient, sender, body, subject, vars, payload,
+ * send_at and type, parted by line feeds (0x1f stands for a line feed inside). Checks what must
+ * hold for every verdict. */
 #include "config.h"
 #include <stddef.h>
 #include <stdint.h>
@@ -29,7 +30,7 @@ field(struct batch *b, const uint8_t **p, const uint8_t *end)
 	const uint8_t *stop = *p < end ? memchr(*p, '\n', (size_t)(end - *p)) : NULL;
 	size_t n = (size_t)((stop != NULL ? stop : end) - *p);
 	const uint8_t *nul = n > 0 ? memchr(*p, '\0', n) : NULL;
-	struct text t = {NULL, nul != NULL ? (size_t)(nul - *p) : n, n};
+	struct text t = { NULL, nul != NULL ? (size_t)(nul - *p) : n, n };
 	char *copy;
 
 	if (t.n > CAP_BYTES)
@@ -47,7 +48,7 @@ field(struct batch *b, const uint8_t **p, const uint8_t *end)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct validate_rules r = {.text_cap_bytes = CAP_BYTES};
+	struct validate_rules r = { .text_cap_bytes = CAP_BYTES };
 	const uint8_t *p, *end;
 	struct text fields[FIELDS];
 	struct message *m;
@@ -90,7 +91,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		must(text_utf8_check(v.body.p, v.body.n, NULL) && strlen(v.body.p) == v.body.n);
 		validate_apply(&v, m);
 	} else if (v.kind == VERDICT_REFUSE) {
-		must(result_find(v.code) != NULL && v.text[0] != '\0' && strlen(v.text) < sizeof v.text - 1);
+		must(result_find(v.code) != NULL && v.text[0] != '\0' &&
+		     strlen(v.text) < sizeof v.text - 1);
 		must(text_utf8_check(v.text, strlen(v.text), NULL));
 	}
 	batch_let_go(m);

@@ -1,4 +1,5 @@
-/* With the argument "list" it prints all code points that cp949_has() knows, for tests/integration/test_cp949.py. */
+/* With the argument "list" it prints all code points that cp949_has() knows, for
+ * tests/integration/test_cp949.py. */
 #include "config.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -72,8 +73,10 @@ every_character_counts_as_the_c_library_says(void **state)
 		n = put_utf8(utf8, cp);
 		expected = iconv_bytes(cd, utf8, n);
 		answer = cp949_bytes(utf8, n, CHARSET_CP949, &c);
-		if ((expected > 0) != (answer == CP949_OK) || (answer == CP949_OK && c.bytes != expected)) {
-			print_message("# U+%04X: %zu bytes, C library %zu\n", (unsigned)cp, c.bytes, expected);
+		if ((expected > 0) != (answer == CP949_OK) ||
+		    (answer == CP949_OK && c.bytes != expected)) {
+			print_message("# U+%04X: %zu bytes, C library %zu\n", (unsigned)cp, c.bytes,
+				      expected);
 			wrong++;
 		}
 	}
@@ -91,32 +94,35 @@ counts_and_places(void **state)
 		size_t bytes, chars, bad;
 		uint32_t code_point;
 	} cases[] = {
-		{"", CHARSET_CP949, CP949_OK, 0, 0, 0, 0},
-		{"abc\r\n", CHARSET_CP949, CP949_OK, 5, 5, 0, 0},
-		{"가나다", CHARSET_CP949, CP949_OK, 6, 3, 0, 0},
-		{"똠방각하 펲시콜라", CHARSET_CP949, CP949_OK, 17, 9, 0, 0}, /* not in EUC-KR */
-		{"a가\xf0\x9f\x98\x80z", CHARSET_CP949, CP949_OUTSIDE, 3, 3, 3, 0x1f600},
-		{"a가\xf0\x9f\x98\x80z", CHARSET_UNICODE, CP949_OK, 8, 4, 0, 0},
-		{"caf\xc3\xa9", CHARSET_CP949, CP949_OUTSIDE, 3, 4, 4, 0xe9},
-		{"caf\xc3\xa9", CHARSET_UNICODE, CP949_OK, 5, 4, 0, 0},
-		{"a\xe2\x80\x8b", CHARSET_CP949, CP949_OUTSIDE, 1, 2, 2, 0x200b},
-		{"a\xc2\xa0", CHARSET_CP949, CP949_OUTSIDE, 1, 2, 2, 0xa0},
-		{"\xe2\x82\xac", CHARSET_CP949, CP949_OK, 2, 1, 0, 0},
-		{"가\xb0\xa1", CHARSET_CP949, CP949_BAD_UTF8, 2, 1, 3, 0},
-		{"가\xb0\xa1", CHARSET_UNICODE, CP949_BAD_UTF8, 2, 1, 3, 0},
-		{"ab\xc0\x80", CHARSET_CP949, CP949_BAD_UTF8, 2, 2, 2, 0},
-		{"\xed\xa0\x80", CHARSET_UNICODE, CP949_BAD_UTF8, 0, 0, 0, 0},
-		{"\xf4\x90\x80\x80", CHARSET_UNICODE, CP949_BAD_UTF8, 0, 0, 0, 0},
-		{"ab\xea\xb0", CHARSET_UNICODE, CP949_BAD_UTF8, 2, 2, 2, 0},
+		{ "", CHARSET_CP949, CP949_OK, 0, 0, 0, 0 },
+		{ "abc\r\n", CHARSET_CP949, CP949_OK, 5, 5, 0, 0 },
+		{ "가나다", CHARSET_CP949, CP949_OK, 6, 3, 0, 0 },
+		{ "똠방각하 펲시콜라", CHARSET_CP949, CP949_OK, 17, 9, 0, 0 }, /* not in EUC-KR */
+		{ "a가\xf0\x9f\x98\x80z", CHARSET_CP949, CP949_OUTSIDE, 3, 3, 3, 0x1f600 },
+		{ "a가\xf0\x9f\x98\x80z", CHARSET_UNICODE, CP949_OK, 8, 4, 0, 0 },
+		{ "caf\xc3\xa9", CHARSET_CP949, CP949_OUTSIDE, 3, 4, 4, 0xe9 },
+		{ "caf\xc3\xa9", CHARSET_UNICODE, CP949_OK, 5, 4, 0, 0 },
+		{ "a\xe2\x80\x8b", CHARSET_CP949, CP949_OUTSIDE, 1, 2, 2, 0x200b },
+		{ "a\xc2\xa0", CHARSET_CP949, CP949_OUTSIDE, 1, 2, 2, 0xa0 },
+		{ "\xe2\x82\xac", CHARSET_CP949, CP949_OK, 2, 1, 0, 0 },
+		{ "가\xb0\xa1", CHARSET_CP949, CP949_BAD_UTF8, 2, 1, 3, 0 },
+		{ "가\xb0\xa1", CHARSET_UNICODE, CP949_BAD_UTF8, 2, 1, 3, 0 },
+		{ "ab\xc0\x80", CHARSET_CP949, CP949_BAD_UTF8, 2, 2, 2, 0 },
+		{ "\xed\xa0\x80", CHARSET_UNICODE, CP949_BAD_UTF8, 0, 0, 0, 0 },
+		{ "\xf4\x90\x80\x80", CHARSET_UNICODE, CP949_BAD_UTF8, 0, 0, 0, 0 },
+		{ "ab\xea\xb0", CHARSET_UNICODE, CP949_BAD_UTF8, 2, 2, 2, 0 },
 	};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
 		struct cp949_count c;
-		enum cp949_answer answer = cp949_bytes(cases[i].text, strlen(cases[i].text), cases[i].mode, &c);
+		enum cp949_answer answer =
+			cp949_bytes(cases[i].text, strlen(cases[i].text), cases[i].mode, &c);
 
-		if (answer != cases[i].answer || c.bytes != cases[i].bytes || c.chars != cases[i].chars)
-			fail_msg("case %zu: answer %d, %zu bytes, %zu characters", i, (int)answer, c.bytes, c.chars);
+		if (answer != cases[i].answer || c.bytes != cases[i].bytes ||
+		    c.chars != cases[i].chars)
+			fail_msg("case %zu: answer %d, %zu bytes, %zu characters", i, (int)answer,
+				 c.bytes, c.chars);
 		if (answer == CP949_OUTSIDE) {
 			assert_int_equal(c.bad_char, cases[i].bad);
 			assert_int_equal(c.bad_code_point, cases[i].code_point);

@@ -27,12 +27,12 @@ static const struct {
 	struct key_parts parts;
 	const char *key;
 } vectors[] = {
-	{{1, 0, 0, 0, 0, 0}, "200000000000000000000000000000"},
-	{{1, 0, 1, 0, 0, 1}, "200000000000000000010000000001"},
-	{{1, UINT32_MAX, INT64_MAX, 15, 63, 0xffffffffff}, "3zzzzzzqzzzzzzzzzzzzzzzzzzzzzz"},
-	{{1, 0x12345678, -1, 2, 5, 0xabcdef0123}, "24hmaswfzzzzzzzzzzzz45nf6yy093"},
-	{{1, 0xdeadbeef, 1234567890123, 1, 3, 0x59584c250a}, "3qndqvqg00013xrzp16b23b5c4r98a"},
-	{{1, 7, INT64_MIN, 0, 0, 0}, "2000003r0000000000000000000000"},
+	{ { 1, 0, 0, 0, 0, 0 }, "200000000000000000000000000000" },
+	{ { 1, 0, 1, 0, 0, 1 }, "200000000000000000010000000001" },
+	{ { 1, UINT32_MAX, INT64_MAX, 15, 63, 0xffffffffff }, "3zzzzzzqzzzzzzzzzzzzzzzzzzzzzz" },
+	{ { 1, 0x12345678, -1, 2, 5, 0xabcdef0123 }, "24hmaswfzzzzzzzzzzzz45nf6yy093" },
+	{ { 1, 0xdeadbeef, 1234567890123, 1, 3, 0x59584c250a }, "3qndqvqg00013xrzp16b23b5c4r98a" },
+	{ { 1, 7, INT64_MIN, 0, 0, 0 }, "2000003r0000000000000000000000" },
 };
 
 static void
@@ -85,11 +85,12 @@ every_key_reads_back(void **state)
 	}
 }
 
-/* A key that repeats is answered with "duplicate" at worst; one that wraps would be another attempt's. */
+/* A key that repeats is answered with "duplicate" at worst; one that wraps would be another
+ * attempt's. */
 static void
 too_large_parts_stay_at_their_end(void **state)
 {
-	struct key_parts parts = {1, 1, 1, KEY_LEG_MAX + 1, KEY_GENERATION_MAX + 7, 0}, back;
+	struct key_parts parts = { 1, 1, 1, KEY_LEG_MAX + 1, KEY_GENERATION_MAX + 7, 0 }, back;
 	char key[CLIENT_KEY_LEN + 1];
 
 	(void)state;
@@ -106,20 +107,20 @@ foreign_ids_are_not_ours(void **state)
 		const char *p;
 		size_t n;
 	} foreign[] = {
-		{NULL, 0},
-		{"", 0},
-		{"2000000000000000000000000000000", 31},
-		{"20000000000000000000000000000", 29},
-		{"400000000000000000000000000000", 30}, /* version 2 */
-		{"000000000000000000000000000000", 30}, /* version 0 */
-		{"24HMASWFZZZZZZZZZZZZ45NF6YY093", 30},
-		{"24hmaswfzzzzzzzzzzzz45nf6yy09i", 30},
-		{"24hmaswfzzzzzzzzzzzz45nf6yy09l", 30},
-		{"24hmaswfzzzzzzzzzzzz45nf6yy09o", 30},
-		{"24hmaswfzzzzzzzzzzzz45nf6yy09u", 30},
-		{"24hmaswfzzzzzzzzzz-z45nf6yy093", 30},
-		{"24hmaswfzzzzzzz\0zzzz45nf6yy093", 30},
-		{"24hmaswfzzzzzzzzzzzz45nf6yy09\xc3", 30},
+		{ NULL, 0 },
+		{ "", 0 },
+		{ "2000000000000000000000000000000", 31 },
+		{ "20000000000000000000000000000", 29 },
+		{ "400000000000000000000000000000", 30 }, /* version 2 */
+		{ "000000000000000000000000000000", 30 }, /* version 0 */
+		{ "24HMASWFZZZZZZZZZZZZ45NF6YY093", 30 },
+		{ "24hmaswfzzzzzzzzzzzz45nf6yy09i", 30 },
+		{ "24hmaswfzzzzzzzzzzzz45nf6yy09l", 30 },
+		{ "24hmaswfzzzzzzzzzzzz45nf6yy09o", 30 },
+		{ "24hmaswfzzzzzzzzzzzz45nf6yy09u", 30 },
+		{ "24hmaswfzzzzzzzzzz-z45nf6yy093", 30 },
+		{ "24hmaswfzzzzzzz\0zzzz45nf6yy093", 30 },
+		{ "24hmaswfzzzzzzzzzzzz45nf6yy09\xc3", 30 },
 	};
 	struct key_parts parts;
 
@@ -131,7 +132,8 @@ foreign_ids_are_not_ours(void **state)
 static void
 fingerprint_is_of_all_three_with_their_lengths(void **state)
 {
-	static const char at[] = "2026-01-02 03:04:05.678", hello[] = "안녕하세요", moved[] = "8안녕하세요";
+	static const char at[] = "2026-01-02 03:04:05.678", hello[] = "안녕하세요",
+			  moved[] = "8안녕하세요";
 
 	(void)state;
 	assert_true(key_fingerprint("", "", 0, "", 0) == 0x9d908ecfb6);
@@ -145,8 +147,9 @@ fingerprint_is_of_all_three_with_their_lengths(void **state)
 static void
 sha256_is_the_standard_one(void **state)
 {
-	static const unsigned char abc[4] = {0xba, 0x78, 0x16, 0xbf};
-	const struct sha256_piece whole[] = {{"abc", 3}}, cut[] = {{"a", 1}, {NULL, 0}, {"bc", 2}};
+	static const unsigned char abc[4] = { 0xba, 0x78, 0x16, 0xbf };
+	const struct sha256_piece whole[] = { { "abc", 3 } },
+				  cut[] = { { "a", 1 }, { NULL, 0 }, { "bc", 2 } };
 	unsigned char a[SHA256_BYTES], b[SHA256_BYTES];
 
 	(void)state;

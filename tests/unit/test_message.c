@@ -21,15 +21,17 @@ types_are_read_trimmed_and_without_case(void **state)
 		const char *text;
 		enum msg_type type;
 	} cases[] = {
-		{"", MSG_TYPE_AUTO},        {"  \r\n", MSG_TYPE_AUTO},  {"AUTO", MSG_TYPE_AUTO}, {"sms", MSG_TYPE_SMS},
-		{" Lms\t", MSG_TYPE_LMS},   {"MMS    ", MSG_TYPE_MMS},  {"at", MSG_TYPE_AT},     {"BM", MSG_TYPE_BM},
-		{"SMSS", MSG_TYPE_NONE},    {"SM", MSG_TYPE_NONE},      {"0", MSG_TYPE_NONE},    {"NONE", MSG_TYPE_NONE},
-		{"S MS", MSG_TYPE_NONE},    {"ＳＭＳ", MSG_TYPE_NONE},
+		{ "", MSG_TYPE_AUTO },	   { "  \r\n", MSG_TYPE_AUTO }, { "AUTO", MSG_TYPE_AUTO },
+		{ "sms", MSG_TYPE_SMS },   { " Lms\t", MSG_TYPE_LMS },	{ "MMS    ", MSG_TYPE_MMS },
+		{ "at", MSG_TYPE_AT },	   { "BM", MSG_TYPE_BM },	{ "SMSS", MSG_TYPE_NONE },
+		{ "SM", MSG_TYPE_NONE },   { "0", MSG_TYPE_NONE },	{ "NONE", MSG_TYPE_NONE },
+		{ "S MS", MSG_TYPE_NONE }, { "ＳＭＳ", MSG_TYPE_NONE },
 	};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
-		assert_int_equal(msg_type_parse(cases[i].text, strlen(cases[i].text)), cases[i].type);
+		assert_int_equal(msg_type_parse(cases[i].text, strlen(cases[i].text)),
+				 cases[i].type);
 	assert_int_equal(msg_type_parse(NULL, 0), MSG_TYPE_AUTO);
 	assert_int_equal(msg_type_parse("SMS\0x", 4), MSG_TYPE_NONE);
 	for (int t = 0; t < MSG_TYPE_COUNT; t++) {
@@ -81,7 +83,8 @@ a_batch_has_an_end(void **state)
 	assert_in_range(n, 1, 8192 / sizeof(struct message));
 	assert_int_equal(batch_count(b), n);
 	assert_null(batch_text(b, "", SIZE_MAX));
-	/* What is derived has its own limits and must not fail because the rows filled the batch. */
+	/* What is derived has its own limits and must not fail because the rows filled the
+	 * batch. */
 	assert_non_null(batch_derive(b, 20000));
 	batch_free(b);
 }
@@ -120,7 +123,7 @@ assert_aborts(void (*f)(struct message *m))
 
 	assert_true(child >= 0);
 	if (child == 0) {
-		const struct rlimit no_core = {0, 0};
+		const struct rlimit no_core = { 0, 0 };
 
 		setrlimit(RLIMIT_CORE, &no_core);
 		signal(SIGABRT, SIG_DFL);

@@ -27,13 +27,14 @@ struct number_case {
 	const char *why;  /* part of the reason */
 };
 
-static const struct number_rules digits = {NULL, NUMBER_E164_DIGITS, false};
-static const struct number_rules plus = {"82", NUMBER_E164_PLUS, false};
-static const struct number_rules national = {"82", NUMBER_NATIONAL, false};
-static const struct number_rules names = {"82", NUMBER_E164_DIGITS, true};
-static const struct number_rules germany = {"49", NUMBER_E164_PLUS, false};
+static const struct number_rules digits = { NULL, NUMBER_E164_DIGITS, false };
+static const struct number_rules plus = { "82", NUMBER_E164_PLUS, false };
+static const struct number_rules national = { "82", NUMBER_NATIONAL, false };
+static const struct number_rules names = { "82", NUMBER_E164_DIGITS, true };
+static const struct number_rules germany = { "49", NUMBER_E164_PLUS, false };
 
-typedef bool (*number_fn)(const char *p, size_t n, const struct number_rules *r, char *wire, char *why);
+typedef bool (*number_fn)(const char *p, size_t n, const struct number_rules *r, char *wire,
+			  char *why);
 
 static void
 run_n(number_fn f, const char *p, size_t n, const struct number_rules *r, const char *wire_expected,
@@ -67,81 +68,86 @@ static void
 recipients_become_international_digits(void **state)
 {
 	static const struct number_case cases[] = {
-		{"01012345678", "821012345678", NULL},
-		{"010-1234-5678", "821012345678", NULL},
-		{" 010 1234 5678 ", "821012345678", NULL},
-		{"\t010\t1234-5678\r\n", "821012345678", NULL},
-		{"010--1234--5678-", "821012345678", NULL},
-		{"+82 10-1234-5678", "821012345678", NULL},
-		{"+82-010-1234-5678", "821012345678", NULL},
-		{"+821012345678", "821012345678", NULL},
-		{"+ 82 10 1234 5678", "821012345678", NULL},
-		{"00821012345678", "821012345678", NULL},
-		{"0082 010 1234 5678", "821012345678", NULL},
-		{"011-123-4567", "82111234567", NULL},
-		{"011-1234-5678", "821112345678", NULL},
-		{"016 123 4567", "82161234567", NULL},
-		{"019-9876-5432", "821998765432", NULL},
-		{"02-123-4567", "8221234567", NULL},
-		{"02-1234-5678", "82212345678", NULL},
-		{"031-123-4567", "82311234567", NULL},
-		{"064-1234-5678", "826412345678", NULL},
-		{"070-1234-5678", "827012345678", NULL},
-		{"0505-123-4567", "825051234567", NULL},
-		{"0502-1234-5678", "8250212345678", NULL},
-		{"+1 415 555 0100", "14155550100", NULL},
-		{"001 415 555 0100", "14155550100", NULL},
-		{"+44 7700 900123", "447700900123", NULL},
-		{"+81-90-1234-5678", "819012345678", NULL},
-		{"+683 4000", "6834000", NULL},
-		{"+123456789012345", "123456789012345", NULL},
+		{ "01012345678", "821012345678", NULL },
+		{ "010-1234-5678", "821012345678", NULL },
+		{ " 010 1234 5678 ", "821012345678", NULL },
+		{ "\t010\t1234-5678\r\n", "821012345678", NULL },
+		{ "010--1234--5678-", "821012345678", NULL },
+		{ "+82 10-1234-5678", "821012345678", NULL },
+		{ "+82-010-1234-5678", "821012345678", NULL },
+		{ "+821012345678", "821012345678", NULL },
+		{ "+ 82 10 1234 5678", "821012345678", NULL },
+		{ "00821012345678", "821012345678", NULL },
+		{ "0082 010 1234 5678", "821012345678", NULL },
+		{ "011-123-4567", "82111234567", NULL },
+		{ "011-1234-5678", "821112345678", NULL },
+		{ "016 123 4567", "82161234567", NULL },
+		{ "019-9876-5432", "821998765432", NULL },
+		{ "02-123-4567", "8221234567", NULL },
+		{ "02-1234-5678", "82212345678", NULL },
+		{ "031-123-4567", "82311234567", NULL },
+		{ "064-1234-5678", "826412345678", NULL },
+		{ "070-1234-5678", "827012345678", NULL },
+		{ "0505-123-4567", "825051234567", NULL },
+		{ "0502-1234-5678", "8250212345678", NULL },
+		{ "+1 415 555 0100", "14155550100", NULL },
+		{ "001 415 555 0100", "14155550100", NULL },
+		{ "+44 7700 900123", "447700900123", NULL },
+		{ "+81-90-1234-5678", "819012345678", NULL },
+		{ "+683 4000", "6834000", NULL },
+		{ "+123456789012345", "123456789012345", NULL },
 
-		{"", NULL, "no digit"},
-		{"   ", NULL, "no digit"},
-		{"-", NULL, "no digit"},
-		{"+", NULL, "no digit"},
-		{"00", NULL, "no country code"},
-		{"+0", NULL, "no country code"},
-		{"000-1234-5678", NULL, "no country code"},
-		{"+010-1234-5678", NULL, "no country code"},
-		{"0", NULL, "no Korean area or service code"},
-		{"+82", NULL, "no Korean area or service code"},
-		{"010-1234-567", NULL, "has 10 digits, a number that begins with 010 has 11"},
-		{"010-1234-56789", NULL, "has 12 digits"},
-		{"+82 10 1234 567", NULL, "has 10 digits"},
-		{"02-12345", NULL, "has 7 digits, a number that begins with 02 has 9 or 10"},
-		{"031-12345-67890", NULL, "10 or 11"},
-		{"070-123-4567", NULL, "has 11"},
-		{"050-123-456", NULL, "11 or 12"},
-		{"099-1234-5678", NULL, "no Korean area or service code"},
-		{"020-1234-5678", NULL, "service number"},
-		{"02-1588-1234", NULL, "area code 02 before a service number"},
-		{"02-070-1234-5678", NULL, "area code 02 before a service number"},
-		{"031-1588-1234", NULL, "area code 031 before a service number"},
-		{"821012345678", NULL, "neither 0 nor +"},
-		{"1012345678", NULL, "neither 0 nor +"},
-		{"1588-1234", NULL, "neither 0 nor +"},
-		{"114", NULL, "neither 0 nor +"},
-		{"+12345", NULL, "has 5 digits with its country code"},
-		{"+1234567890123456", NULL, "has 16 digits"},
-		{"01012345678901234567890123456789012", NULL, "more than 32 digits"},
-		{"01O-1234-5678", NULL, "'O' at character 3"},
-		{"010.1234.5678", NULL, "'.' at character 4"},
-		{"(010)1234-5678", NULL, "'(' at character 1"},
-		{"010-1234-5678,010-1111-2222", NULL, "',' at character 14"},
-		{"010+12345678", NULL, "'+' at character 4"},
-		{"++821012345678", NULL, "'+' at character 2"},
-		{"공일공", NULL, "U+ACF5 at character 1"},
-		{"  010\xe2\x80\x91""1234", NULL, "U+2011 at character 6"},
-		{"\xef\xbc\x90\xef\xbc\x91\xef\xbc\x90", NULL, "U+FF10 at character 1"},
-		{"010\xff", NULL, "byte 0xFF at character 4"},
-		{"010\n12345678", NULL, "U+000A at character 4"},
-		{"hong@example.com", NULL, "'h' at character 1"},
+		{ "", NULL, "no digit" },
+		{ "   ", NULL, "no digit" },
+		{ "-", NULL, "no digit" },
+		{ "+", NULL, "no digit" },
+		{ "00", NULL, "no country code" },
+		{ "+0", NULL, "no country code" },
+		{ "000-1234-5678", NULL, "no country code" },
+		{ "+010-1234-5678", NULL, "no country code" },
+		{ "0", NULL, "no Korean area or service code" },
+		{ "+82", NULL, "no Korean area or service code" },
+		{ "010-1234-567", NULL, "has 10 digits, a number that begins with 010 has 11" },
+		{ "010-1234-56789", NULL, "has 12 digits" },
+		{ "+82 10 1234 567", NULL, "has 10 digits" },
+		{ "02-12345", NULL, "has 7 digits, a number that begins with 02 has 9 or 10" },
+		{ "031-12345-67890", NULL, "10 or 11" },
+		{ "070-123-4567", NULL, "has 11" },
+		{ "050-123-456", NULL, "11 or 12" },
+		{ "099-1234-5678", NULL, "no Korean area or service code" },
+		{ "020-1234-5678", NULL, "service number" },
+		{ "02-1588-1234", NULL, "area code 02 before a service number" },
+		{ "02-070-1234-5678", NULL, "area code 02 before a service number" },
+		{ "031-1588-1234", NULL, "area code 031 before a service number" },
+		{ "821012345678", NULL, "neither 0 nor +" },
+		{ "1012345678", NULL, "neither 0 nor +" },
+		{ "1588-1234", NULL, "neither 0 nor +" },
+		{ "114", NULL, "neither 0 nor +" },
+		{ "+12345", NULL, "has 5 digits with its country code" },
+		{ "+1234567890123456", NULL, "has 16 digits" },
+		{ "01012345678901234567890123456789012", NULL, "more than 32 digits" },
+		{ "01O-1234-5678", NULL, "'O' at character 3" },
+		{ "010.1234.5678", NULL, "'.' at character 4" },
+		{ "(010)1234-5678", NULL, "'(' at character 1" },
+		{ "010-1234-5678,010-1111-2222", NULL, "',' at character 14" },
+		{ "010+12345678", NULL, "'+' at character 4" },
+		{ "++821012345678", NULL, "'+' at character 2" },
+		{ "공일공", NULL, "U+ACF5 at character 1" },
+		{ "  010\xe2\x80\x91"
+		  "1234",
+		  NULL, "U+2011 at character 6" },
+		{ "\xef\xbc\x90\xef\xbc\x91\xef\xbc\x90", NULL, "U+FF10 at character 1" },
+		{ "010\xff", NULL, "byte 0xFF at character 4" },
+		{ "010\n12345678", NULL, "U+000A at character 4" },
+		{ "hong@example.com", NULL, "'h' at character 1" },
 	};
 
 	(void)state;
 	RUN(number_recipient, &digits, cases);
-	run_n(number_recipient, "010\0""12345678", 12, &digits, NULL, "U+0000 at character 4");
+	run_n(number_recipient,
+	      "010\0"
+	      "12345678",
+	      12, &digits, NULL, "U+0000 at character 4");
 	run_n(number_recipient, NULL, 0, &digits, NULL, "no digit");
 }
 
@@ -149,20 +155,20 @@ static void
 recipients_take_the_form_of_the_wire(void **state)
 {
 	static const struct number_case with_plus[] = {
-		{"010-1234-5678", "+821012345678", NULL},
-		{"001 415 555 0100", "+14155550100", NULL},
+		{ "010-1234-5678", "+821012345678", NULL },
+		{ "001 415 555 0100", "+14155550100", NULL },
 	};
 	static const struct number_case as_national[] = {
-		{"+82 10-1234-5678", "01012345678", NULL},
-		{"+82 2-123-4567", "021234567", NULL},
-		{"+1 415 555 0100", "0014155550100", NULL},
-		{"01012345678", "01012345678", NULL},
+		{ "+82 10-1234-5678", "01012345678", NULL },
+		{ "+82 2-123-4567", "021234567", NULL },
+		{ "+1 415 555 0100", "0014155550100", NULL },
+		{ "01012345678", "01012345678", NULL },
 	};
 	static const struct number_case german[] = {
-		{"0171 1234567", "+491711234567", NULL},
-		{"+82 10-1234-5678", "+821012345678", NULL},
-		{"010-1234-5678", "+491012345678", NULL},
-		{"012", NULL, "4 digits with its country code"},
+		{ "0171 1234567", "+491711234567", NULL },
+		{ "+82 10-1234-5678", "+821012345678", NULL },
+		{ "010-1234-5678", "+491012345678", NULL },
+		{ "012", NULL, "4 digits with its country code" },
 	};
 
 	(void)state;
@@ -175,39 +181,39 @@ static void
 senders_keep_their_national_form(void **state)
 {
 	static const struct number_case cases[] = {
-		{"02-123-4567", "021234567", NULL},
-		{"02-1234-5678", "0212345678", NULL},
-		{"031-1234-5678", "03112345678", NULL},
-		{"010-1234-5678", "01012345678", NULL},
-		{"070-1234-5678", "07012345678", NULL},
-		{"080-123-4567", "0801234567", NULL},
-		{"0505-1234-5678", "050512345678", NULL},
-		{"1588-1234", "15881234", NULL},
-		{"1644 1234", "16441234", NULL},
-		{"18991234", "18991234", NULL},
-		{"+82 2-1234-5678", "0212345678", NULL},
-		{"+82 10 1234 5678", "01012345678", NULL},
-		{"+82 1588-1234", "15881234", NULL},
-		{"+1 415 555 0100", "14155550100", NULL},
+		{ "02-123-4567", "021234567", NULL },
+		{ "02-1234-5678", "0212345678", NULL },
+		{ "031-1234-5678", "03112345678", NULL },
+		{ "010-1234-5678", "01012345678", NULL },
+		{ "070-1234-5678", "07012345678", NULL },
+		{ "080-123-4567", "0801234567", NULL },
+		{ "0505-1234-5678", "050512345678", NULL },
+		{ "1588-1234", "15881234", NULL },
+		{ "1644 1234", "16441234", NULL },
+		{ "18991234", "18991234", NULL },
+		{ "+82 2-1234-5678", "0212345678", NULL },
+		{ "+82 10 1234 5678", "01012345678", NULL },
+		{ "+82 1588-1234", "15881234", NULL },
+		{ "+1 415 555 0100", "14155550100", NULL },
 
-		{"", NULL, "no digit"},
-		{"1588-123", NULL, "no area code"},
-		{"1588-1234-1", NULL, "no area code"},
-		{"1788-1234", NULL, "no area code"},
-		{"123-4567", NULL, "no area code"},
-		{"114", NULL, "no area code"},
-		{"02-1588-1234", NULL, "service number"},
-		{"01588-1234", NULL, "no Korean area or service code"},
-		{"010-123-4567", NULL, "begins with 010 has 11"},
-		{"000-0000-0000", NULL, "no country code"},
-		{"InfoSMS", NULL, "'I' at character 1"},
-		{"02-123-456a", NULL, "'a' at character 11"},
+		{ "", NULL, "no digit" },
+		{ "1588-123", NULL, "no area code" },
+		{ "1588-1234-1", NULL, "no area code" },
+		{ "1788-1234", NULL, "no area code" },
+		{ "123-4567", NULL, "no area code" },
+		{ "114", NULL, "no area code" },
+		{ "02-1588-1234", NULL, "service number" },
+		{ "01588-1234", NULL, "no Korean area or service code" },
+		{ "010-123-4567", NULL, "begins with 010 has 11" },
+		{ "000-0000-0000", NULL, "no country code" },
+		{ "InfoSMS", NULL, "'I' at character 1" },
+		{ "02-123-456a", NULL, "'a' at character 11" },
 	};
 	static const struct number_case german[] = {
-		{"0171 1234567", "01711234567", NULL},
-		{"12345", "12345", NULL},
-		{"12", NULL, "no area code"},
-		{"+1 415 555 0100", "+14155550100", NULL},
+		{ "0171 1234567", "01711234567", NULL },
+		{ "12345", "12345", NULL },
+		{ "12", NULL, "no area code" },
+		{ "+1 415 555 0100", "+14155550100", NULL },
 	};
 
 	(void)state;
@@ -219,16 +225,16 @@ static void
 names_send_where_the_channel_allows_it(void **state)
 {
 	static const struct number_case cases[] = {
-		{"InfoSMS", "InfoSMS", NULL},
-		{" My Shop ", "My Shop", NULL},
-		{"A", "A", NULL},
-		{"24h-Shop.A&B", NULL, "12 characters"},
-		{"24h-ShopA&B", "24h-ShopA&B", NULL},
-		{"MyBigShopName", NULL, "13 characters"},
-		{"Shop!", NULL, "no letter, digit"},
-		{"Sh\xc3\xb6p", NULL, "no letter, digit"},
-		{"02-123-4567", "021234567", NULL},
-		{"1234", NULL, "no area code"},
+		{ "InfoSMS", "InfoSMS", NULL },
+		{ " My Shop ", "My Shop", NULL },
+		{ "A", "A", NULL },
+		{ "24h-Shop.A&B", NULL, "12 characters" },
+		{ "24h-ShopA&B", "24h-ShopA&B", NULL },
+		{ "MyBigShopName", NULL, "13 characters" },
+		{ "Shop!", NULL, "no letter, digit" },
+		{ "Sh\xc3\xb6p", NULL, "no letter, digit" },
+		{ "02-123-4567", "021234567", NULL },
+		{ "1234", NULL, "no area code" },
 	};
 
 	(void)state;
@@ -236,7 +242,8 @@ names_send_where_the_channel_allows_it(void **state)
 	run_n(number_sender, "Sh\0p", 4, &names, NULL, "no letter, digit");
 }
 
-/* What is accepted stays what it is when its own wire form is read again, and no reason tells a whole number. */
+/* What is accepted stays what it is when its own wire form is read again, and no reason tells a
+ * whole number. */
 static void
 forms_are_stable_and_reasons_are_masked(void **state)
 {
@@ -244,7 +251,8 @@ forms_are_stable_and_reasons_are_masked(void **state)
 
 	(void)state;
 	for (int i = 0; i < 200000; i++) {
-		char text[NUMBER_WIRE_SIZE], wire[NUMBER_WIRE_SIZE], again[NUMBER_WIRE_SIZE], why[NUMBER_WHY_SIZE];
+		char text[NUMBER_WIRE_SIZE], wire[NUMBER_WIRE_SIZE], again[NUMBER_WIRE_SIZE],
+			why[NUMBER_WHY_SIZE];
 		char bare[24];
 		size_t n = next_random() % (sizeof bare - 1), bare_n = 0;
 

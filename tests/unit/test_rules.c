@@ -1,4 +1,5 @@
-/* Runs tests/data/messages.tsv through validate_message(), and random rows for what always holds. */
+/* Runs tests/data/messages.tsv through validate_message(), and random rows for what always
+ * holds. */
 #include "config.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -19,7 +20,20 @@
 #define CASES_MIN 120
 
 enum cell {
-	NAME, RULES, TYPE, SENDER, RECIPIENT, BODY, MORE, CODE, SENT_AS, BYTES, TO, FROM, WHY, CELLS
+	NAME,
+	RULES,
+	TYPE,
+	SENDER,
+	RECIPIENT,
+	BODY,
+	MORE,
+	CODE,
+	SENT_AS,
+	BYTES,
+	TO,
+	FROM,
+	WHY,
+	CELLS
 };
 
 static uint64_t seed;
@@ -153,7 +167,7 @@ unescape_one(struct bytes *b, const char *p, size_t n)
 static struct bytes
 unescape(const char *p, size_t n)
 {
-	struct bytes b = {scratch, 0};
+	struct bytes b = { scratch, 0 };
 
 	b.p[0] = '\0';
 	for (size_t at = 0; at < n;) {
@@ -171,7 +185,7 @@ unescape(const char *p, size_t n)
 static struct text
 stored(struct batch *batch, const char *p, size_t n)
 {
-	struct text t = {.full = n};
+	struct text t = { .full = n };
 	const char *nul = memchr(p, '\0', n);
 
 	t.n = nul != NULL ? (size_t)(nul - p) : n;
@@ -201,8 +215,8 @@ rules_named(const char *name)
 	};
 	struct validate_type *sms = &r.by_type[MSG_TYPE_SMS], *lms = &r.by_type[MSG_TYPE_LMS];
 
-	*sms = (struct validate_type){NUMBER_E164_DIGITS, CHARSET_CP949, false, 90};
-	*lms = (struct validate_type){NUMBER_E164_DIGITS, CHARSET_CP949, false, 2000};
+	*sms = (struct validate_type){ NUMBER_E164_DIGITS, CHARSET_CP949, false, 90 };
+	*lms = (struct validate_type){ NUMBER_E164_DIGITS, CHARSET_CP949, false, 2000 };
 	if (strcmp(name, "kr") == 0)
 		return r;
 	if (strcmp(name, "sms") == 0) {
@@ -268,9 +282,9 @@ read_more(struct message *m, const char *more, struct expected *x)
 		else if (text_equal_nocase(p, key_n, "repeated"))
 			m->is_repeated = true;
 		else if (text_equal_nocase(p, key_n, "null"))
-			m->body = (struct text){NULL, 0, 0};
+			m->body = (struct text){ NULL, 0, 0 };
 		else if (text_equal_nocase(p, key_n, "text"))
-			*x = (struct expected){true, t};
+			*x = (struct expected){ true, t };
 		else
 			fail_msg("unknown word in '%s'", p);
 		p += n + (p[n] == '|');
@@ -296,9 +310,11 @@ check_verdict(const struct message *m, const struct validate_rules *r, const str
 	case VERDICT_SEND:
 		assert_string_equal(v->code, "");
 		assert_string_equal(v->text, "");
-		assert_true(v->type != MSG_TYPE_AUTO && v->type < MSG_TYPE_COUNT && (r->types >> v->type & 1) != 0);
+		assert_true(v->type != MSG_TYPE_AUTO && v->type < MSG_TYPE_COUNT &&
+			    (r->types >> v->type & 1) != 0);
 		assert_true(v->bytes > 0);
-		assert_true(r->by_type[v->type].max_bytes == 0 || v->bytes <= r->by_type[v->type].max_bytes);
+		assert_true(r->by_type[v->type].max_bytes == 0 ||
+			    v->bytes <= r->by_type[v->type].max_bytes);
 		assert_true(v->to_wire[0] != '\0' && v->from_wire[0] != '\0');
 		assert_true(v->body.n == v->body.full && v->body.n <= r->text_cap_bytes);
 		assert_int_equal(v->body.p[v->body.n], '\0');
@@ -326,7 +342,7 @@ run_case(char **cell)
 	struct validate_rules rules = rules_named(cell[RULES]);
 	struct batch *batch = batch_new(4 * CELL_MAX);
 	struct message *m = batch_message(batch);
-	struct expected x = {0};
+	struct expected x = { 0 };
 	struct verdict v;
 	char bytes[16];
 	const char *code;
@@ -408,7 +424,7 @@ every_row_of_the_table_ends_as_it_says(void **state)
 static struct text
 random_text(struct batch *batch, const char *const *parts, size_t part_count, size_t max)
 {
-	struct bytes b = {scratch, 0};
+	struct bytes b = { scratch, 0 };
 	size_t n = next_random() % (max + 1);
 
 	for (size_t i = 0; i < n; i++) {
@@ -422,34 +438,49 @@ random_text(struct batch *batch, const char *const *parts, size_t part_count, si
 static void
 no_row_breaks_what_always_holds(void **state)
 {
-	static const char *const texts[] = {"a", "가", "\xf0\x9f\x98\x80", " ", "\n", "#{", "}", "#{n}", "n", "#{m}", "é",
-					    "1234567", "\"", "\\"};
-	static const char *const bad[] = {"a", "가", "\x07", "\xff", "\xea\xb0", "", "\xc2\x85", "\r"};
-	static const char *const json[] = {"{", "}", "\"n\":", "\"m\":", "1", "\"가\"", ",", "[", "]", "null", " "};
-	static const char *const numbers[] = {"0", "1", "2", "8", "10", "010", "+", "-", " ", "1234", "5678", "82", "a"};
-	static const char *const names[] = {"kr", "sms", "lms", "none", "uni", "wide", "plus", "nat", "de"};
+	static const char *const texts[] = {
+		"a",	"가", "\xf0\x9f\x98\x80", " ",	"\n", "#{", "}", "#{n}", "n",
+		"#{m}", "é",  "1234567",	  "\"", "\\"
+	};
+	static const char *const bad[] = { "a",	       "가", "\x07",	 "\xff",
+					   "\xea\xb0", "",   "\xc2\x85", "\r" };
+	static const char *const json[] = { "{", "}", "\"n\":", "\"m\":", "1", "\"가\"",
+					    ",", "[", "]",	"null",	  " " };
+	static const char *const numbers[] = { "0", "1", "2",	 "8",	 "10", "010", "+",
+					       "-", " ", "1234", "5678", "82", "a" };
+	static const char *const names[] = { "kr",   "sms",  "lms", "none", "uni",
+					     "wide", "plus", "nat", "de" };
 
 	(void)state;
 	for (int i = 0; i < 20000; i++) {
-		struct validate_rules rules = rules_named(names[next_random() % (sizeof names / sizeof names[0])]);
+		struct validate_rules rules =
+			rules_named(names[next_random() % (sizeof names / sizeof names[0])]);
 		struct batch *batch = batch_new(CELL_MAX);
 		struct message *m = batch_message(batch);
 		struct verdict v, again;
 
 		assert_non_null(m);
-		m->type = (enum msg_type)(next_random() % 20 ? next_random() % 3 : next_random() % (MSG_TYPE_COUNT + 1));
-		m->priority = next_random() % 50 ? (int)(next_random() % 3) : (int)(next_random() % 9) - 3;
+		m->type =
+			(enum msg_type)(next_random() % 20 ? next_random() % 3
+							   : next_random() % (MSG_TYPE_COUNT + 1));
+		m->priority = next_random() % 50 ? (int)(next_random() % 3)
+						 : (int)(next_random() % 9) - 3;
 		m->expire_in_s = next_random() % 50 ? 100 : (int64_t)next_random();
 		m->sender = next_random() % 4 ? stored(batch, "02-123-4567", 11)
-					      : random_text(batch, numbers, sizeof numbers / sizeof numbers[0], 6);
-		m->recipient = next_random() % 4 ? stored(batch, "010-2345-6789", 13)
-						 : random_text(batch, numbers, sizeof numbers / sizeof numbers[0], 6);
-		m->body = next_random() % 8 ? random_text(batch, texts, sizeof texts / sizeof texts[0], 120)
-					    : random_text(batch, bad, sizeof bad / sizeof bad[0], 20);
+					      : random_text(batch, numbers,
+							    sizeof numbers / sizeof numbers[0], 6);
+		m->recipient = next_random() % 4
+				       ? stored(batch, "010-2345-6789", 13)
+				       : random_text(batch, numbers,
+						     sizeof numbers / sizeof numbers[0], 6);
+		m->body = next_random() % 8
+				  ? random_text(batch, texts, sizeof texts / sizeof texts[0], 120)
+				  : random_text(batch, bad, sizeof bad / sizeof bad[0], 20);
 		m->subject = random_text(batch, texts, sizeof texts / sizeof texts[0], 4);
 		if (next_random() % 2)
 			m->vars = next_random() % 2 ? stored(batch, "{\"n\":\"x\"}", 9)
-						    : random_text(batch, json, sizeof json / sizeof json[0], 8);
+						    : random_text(batch, json,
+								  sizeof json / sizeof json[0], 8);
 		validate_message(m, &rules, &v);
 		check_verdict(m, &rules, &v);
 		validate_message(m, &rules, &again);
