@@ -56,6 +56,8 @@ schema_sql += \
 	schema/sqlite/views.sql
 
 libmtrelay_a_SOURCES += \
+	schema/columns.def \
+	schema/indexes.def \
 	schema/sql_source.c \
 	schema/sql_source.h
 nodist_libmtrelay_a_SOURCES += schema/embedded.c

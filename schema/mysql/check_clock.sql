@@ -1,2 +1,2 @@
--- check_clock: the database's clock in ms since 1970. args: none cols: i write: no
-SELECT CAST(UNIX_TIMESTAMP(CURRENT_TIMESTAMP(3)) * 1000 AS SIGNED)
+-- check_clock: how many ms the database's clock is ahead of a UTC time. args: utc cols: i write: no
+SELECT TIMESTAMPDIFF(MICROSECOND, CAST(? AS DATETIME(3)), UTC_TIMESTAMP(3)) DIV 1000

@@ -1,2 +1,2 @@
--- check_clock: the database's clock in ms since 1970. args: none cols: i write: no
-SELECT CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)
+-- check_clock: how many ms the database's clock is ahead of a UTC time. args: utc cols: i write: no
+SELECT CAST(ROUND((julianday('now') - julianday(?)) * 86400000) AS INTEGER)

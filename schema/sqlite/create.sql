@@ -37,10 +37,10 @@ CREATE TABLE IF NOT EXISTS {send} (
   fallback_body TEXT,
   fallback_file_key VARCHAR(64),
   send_at VARCHAR(23) NULL DEFAULT (strftime('%Y-%m-%d %H:%M:%f', 'now'))
-    CHECK (send_at IS NULL OR (datetime(send_at) IS substr(send_at, 1, 19)
+    CHECK (send_at IS NULL OR (datetime(send_at, '+0 days') IS substr(send_at, 1, 19)
       AND (length(send_at) = 19 OR send_at GLOB '*:[0-9][0-9].[0-9][0-9][0-9]'))),
   expire_at VARCHAR(23)
-    CHECK (expire_at IS NULL OR (datetime(expire_at) IS substr(expire_at, 1, 19)
+    CHECK (expire_at IS NULL OR (datetime(expire_at, '+0 days') IS substr(expire_at, 1, 19)
       AND (length(expire_at) = 19 OR expire_at GLOB '*:[0-9][0-9].[0-9][0-9][0-9]'))),
   group_key VARCHAR(64),
   dept_code VARCHAR(32),
@@ -68,7 +68,7 @@ CREATE TABLE IF NOT EXISTS {send} (
   pend_class VARCHAR(8),
   pend_code CHAR(4),
   created_at VARCHAR(23) NOT NULL ON CONFLICT REPLACE DEFAULT (strftime('%Y-%m-%d %H:%M:%f', 'now'))
-    CHECK (datetime(created_at) IS substr(created_at, 1, 19)
+    CHECK (datetime(created_at, '+0 days') IS substr(created_at, 1, 19)
       AND (length(created_at) = 19 OR created_at GLOB '*:[0-9][0-9].[0-9][0-9][0-9]'))
 );
 CREATE UNIQUE INDEX IF NOT EXISTS {ix:send_req_key} ON {send} (req_key);
