@@ -17,14 +17,22 @@ libmtrelay_a_SOURCES += \
 	drivers/channel/pace.h \
 	drivers/channel/registry.c \
 	drivers/db/db.h \
+	drivers/db/errmap.c drivers/db/errmap.h \
+	drivers/db/errors_mysql.def drivers/db/errors_sqlite.def drivers/db/errors_sqlstate.def \
+	drivers/db/limits.c drivers/db/limits.h \
+	drivers/db/registry.c drivers/db/registry.h \
+	drivers/db/tx.c drivers/db/tx.h \
 	drivers/versions.c \
 	drivers/versions.h
 
 if HAVE_MYSQL
-libmtrelay_a_SOURCES +=
+libmtrelay_a_SOURCES += \
+	drivers/db/mysql.c
 endif
 
 if HAVE_ODBC
-libmtrelay_a_SOURCES +=
+libmtrelay_a_SOURCES += \
+	drivers/db/odbc.c \
+	drivers/db/odbc_diag.c drivers/db/odbc_diag.h
 endif
 

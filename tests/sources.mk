@@ -18,7 +18,10 @@ unit_tests += \
 	tests/unit/test_text
 
 # Databases
-unit_tests +=
+unit_tests += \
+	tests/unit/test_db_contract \
+	tests/unit/test_db_odbc \
+	tests/unit/test_schema
 
 # Core
 unit_tests += \
@@ -31,10 +34,15 @@ unit_tests += \
 	tests/unit/test_rules
 
 # Channels and programs
-unit_tests +=
+unit_tests += \
+	tests/unit/test_codemap \
+	tests/unit/test_infobip_codec \
+	tests/unit/test_pace
 
 # Drivers for tests and helpers that several tests share.
 test_library = \
+	drivers/db/mem.c drivers/db/mem.h \
+	tests/unit/db_contract.c tests/unit/db_contract.h \
 	tests/unit/unit.h
 
 EXTRA_DIST += tests/data/messages.tsv tests/tsan.supp
@@ -48,6 +56,8 @@ check_LIBRARIES += libmtrelaytest.a
 libmtrelaytest_a_SOURCES = $(test_library)
 check_PROGRAMS += $(unit_tests)
 TESTS += $(unit_tests)
+# What tests/integration drives a channel with.
+check_PROGRAMS += tests/unit/channel_drive
 LDADD = libmtrelaytest.a $(relay_libs) $(CMOCKA_LIBS) $(SQLITE_LIBS)
 else
 EXTRA_DIST += $(test_library)
@@ -55,6 +65,7 @@ endif
 
 # Fuzz targets: tests/fuzz/fuzz_<thing>.c with LLVMFuzzerTestOneInput(); built by --enable-sanitizer=fuzzer.
 fuzz_targets = \
+	tests/fuzz/fuzz_infobip \
 	tests/fuzz/fuzz_key \
 	tests/fuzz/fuzz_validate
 
