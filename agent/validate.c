@@ -272,6 +272,7 @@ static bool
 fill_text(const char *column, const struct message *m, const struct text *in, const json_t *vars,
 	  size_t cap, struct text *out, struct verdict *v)
 {
+	const char *nul;
 	size_t bad, n;
 	char *p;
 
@@ -286,9 +287,11 @@ fill_text(const char *column, const struct message *m, const struct text *in, co
 			      "%s is no UTF-8 at byte %zu; set the connection's character set, or "
 			      "correct it",
 			      column, bad + 1);
-	if (in->full > in->n)
+	/* The database layer cuts at a NUL or keeps it, as its library does. */
+	nul = in->n > 0 ? memchr(in->p, '\0', in->n) : NULL;
+	if (nul != NULL || in->full > in->n)
 		return refuse(v, "2005", "%s holds a NUL at byte %zu; remove it", column,
-			      in->n + 1);
+			      nul != NULL ? (size_t)(nul - in->p) + 1 : in->n + 1);
 	if (vars == NULL || in->n == 0)
 		return true;
 	if (!expand(column, in, vars, NULL, &n, v))

@@ -419,6 +419,37 @@ every_row_of_the_table_ends_as_it_says(void **state)
 	assert_true(cases >= CASES_MIN);
 }
 
+/* As a driver gives it whose library does not stop at a NUL: the length includes it. */
+static void
+a_nul_that_was_read_is_refused_like_one_that_cut(void **state)
+{
+	struct validate_rules rules = rules_named("kr");
+	struct batch *batch = batch_new(1 << 16);
+	struct message *m = batch_message(batch);
+	struct verdict v;
+
+	(void)state;
+	assert_non_null(m);
+	m->type = MSG_TYPE_SMS;
+	m->expire_in_s = 1;
+	m->sender = stored(batch, "02-123-4567", 11);
+	m->recipient = stored(batch, "010-2345-6789", 13);
+	m->body = (struct text){ "ab\0cd", 5, 5 };
+	validate_message(m, &rules, &v);
+	assert_string_equal(v.code, "2005");
+	assert_non_null(strstr(v.text, "NUL at byte 3"));
+
+	m->body = stored(batch, "ab", 2);
+	m->recipient = (struct text){ "010-2345\0-6789", 14, 14 };
+	validate_message(m, &rules, &v);
+	assert_string_equal(v.code, "2001");
+	m->recipient = stored(batch, "010-2345-6789", 13);
+	m->vars = (struct text){ "{}\0", 3, 3 };
+	validate_message(m, &rules, &v);
+	assert_string_equal(v.code, "2009");
+	batch_let_go(m);
+}
+
 /* ---- random rows ---- */
 
 static struct text
@@ -497,6 +528,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_row_of_the_table_ends_as_it_says),
+		cmocka_unit_test(a_nul_that_was_read_is_refused_like_one_that_cut),
 		cmocka_unit_test(no_row_breaks_what_always_holds),
 	};
 	const char *given = getenv("MTRELAY_SEED");
