@@ -8,6 +8,7 @@
 #define MTRELAY_CTL_H
 #include <jansson.h>
 #include "agent/conf.h"
+#include "agent/schema.h"
 #include "agent/store_setup.h"
 
 enum { CTL_OK = 0, CTL_WARN = 1, CTL_FAIL = 2 };
@@ -42,8 +43,26 @@ int ctl_need_conf(struct ctl *c);
 int ctl_need_store(struct ctl *c, struct store **out);
 /* The same without a store: parameters for a bare session. */
 int ctl_need_setup(struct ctl *c);
+/* Like ctl_fail(); when the database refused for want of rights, with as whom to run it ("the owner
+ * of the tables"). */
+int ctl_fail_as(const struct ctl *c, const struct err *e, const char *who);
 /* Prints root as one line of JSON and lets it go. */
 void ctl_print_json(json_t *root);
+
+/* The lines "OK|WARN|FAIL  thing  sentence" of check and schema --check. */
+struct ctl_report {
+	const struct ctl *c;
+	json_t *lines; /* with --json, printed at the end */
+	int worst;     /* CTL_OK, CTL_WARN, CTL_FAIL */
+	unsigned count[CTL_FAIL + 1];
+};
+void ctl_report_begin(struct ctl_report *r, const struct ctl *c);
+void ctl_report_line(struct ctl_report *r, int level, const char *thing, const char *fmt, ...)
+	PRINTF_LIKE(4, 5);
+/* For schema_check(); ctx is the report. */
+void ctl_report_finding(void *ctx, const struct schema_finding *f);
+/* Prints the sum, or the object; returns the status to end with. */
+int ctl_report_end(struct ctl_report *r);
 
 int ctl_status(struct ctl *c, int argc, char **argv);
 int ctl_stats(struct ctl *c, int argc, char **argv);

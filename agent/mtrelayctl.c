@@ -51,6 +51,29 @@ ctl_fail(const struct ctl *c, const struct err *e)
 	return ctl_complain(c, CTL_FAIL, "%s", e->text);
 }
 
+/* A right that this login lacks, in the words of each database. */
+static bool
+lacks_right(const struct err *e)
+{
+	static const int mysql_codes[] = {1044, 1142, 1143, 1227, 1370};
+	size_t i;
+
+	for (i = 0; i < sizeof mysql_codes / sizeof *mysql_codes; i++)
+		if (e->native == mysql_codes[i])
+			return true;
+	return strcmp(e->sqlstate, "42501") == 0 ||
+	       strstr(e->text, "readonly database") != NULL; /* SQLite */
+}
+
+int
+ctl_fail_as(const struct ctl *c, const struct err *e, const char *who)
+{
+	if (!lacks_right(e))
+		return ctl_fail(c, e);
+	return ctl_complain(c, EX_NOPERM, "%s. This needs %s: name that login by --user and --password-file, before the command",
+			    e->text, who);
+}
+
 void
 ctl_print_json(json_t *root)
 {
@@ -138,6 +161,24 @@ print_help(FILE *f)
 
 enum { OPT_SOCKET = 256, OPT_USER, OPT_PASSWORD, OPT_VERSION };
 
+/* --json may also stand behind the command; behind "--" it is text. */
+static void
+take_json(struct ctl *c, int *argc, char **argv)
+{
+	int from, to = 1;
+
+	for (from = 1; from < *argc && strcmp(argv[from], "--") != 0; from++) {
+		if (strcmp(argv[from], "--json") == 0 || strcmp(argv[from], "-j") == 0)
+			c->is_json = true;
+		else
+			argv[to++] = argv[from];
+	}
+	while (from < *argc)
+		argv[to++] = argv[from++];
+	argv[to] = NULL;
+	*argc = to;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -197,6 +238,7 @@ main(int argc, char **argv)
 	} else {
 		argc -= optind;
 		argv += optind;
+		take_json(&c, &argc, argv);
 		optind = 0; /* glibc: start over for the command's own options */
 		status = commands[i].run(&c, argc, argv);
 	}

@@ -65,6 +65,8 @@ libmtrelay_a_SOURCES += \
 	agent/result.c \
 	agent/result.def \
 	agent/result.h \
+	agent/schema.c \
+	agent/schema.h \
 	agent/store_setup.h \
 	agent/store_setup.c \
 	agent/session.h \
@@ -83,4 +85,6 @@ mtrelayctl_SOURCES += \
 	agent/ctl.def \
 	agent/ctl.h \
 	agent/ctl_agent.c \
+	agent/ctl_report.c \
+	agent/ctl_schema.c \
 	agent/mtrelayctl.c
