@@ -810,16 +810,17 @@ page_room(struct infobip_page *page, size_t *room)
 	return true;
 }
 
-/* One object of the list; *found says whether a report came of it. */
+/* One object of the list; *found says whether a report came of it, *json whether it was an object at all. */
 static enum rc
 page_item(const char *p, size_t n, const struct codemap *codes, const char *channel, struct infobip_page *page,
-	  size_t *room, bool *found, struct err *e)
+	  size_t *room, bool *found, bool *json, struct err *e)
 {
 	char why[64];
 	json_t *item = parse(p, n, why, sizeof why);
 	enum rc rc = RC_OK;
 
 	*found = false;
+	*json = item != NULL;
 	if (item == NULL)
 		return RC_OK;
 	if (!page_room(page, room)) {
@@ -850,7 +851,8 @@ infobip_read_reports(const char *p, size_t n, const struct codemap *codes, const
 	}
 	while (rc == RC_OK && resync <= RESYNC_MAX) {
 		size_t end;
-		bool found;
+		bool found = false;
+		bool json = false;
 
 		i = skip_blank(p, n, i);
 		if (!adrift && i < n && p[i] == ']')
@@ -865,18 +867,15 @@ infobip_read_reports(const char *p, size_t n, const struct codemap *codes, const
 			i = (size_t)(next - p);
 		}
 		end = object_end(p, n, i);
-		if (end == 0) {
-			/* Broken off or with a quote too many: it counts once, then look for the next beginning. */
+		if (end > 0)
+			rc = page_item(p + i, end - i, codes, channel, page, &room, &found, &json, e);
+		if (!json || (adrift && !found)) {
+			/* Broken off, garbled, or a part of such an item: it counts once, then look for the next
+			 * beginning, which may lie inside of what looked like this one. */
 			page->broken += !adrift;
 			page->items += !adrift;
 			page->damaged = true;
 			adrift = true;
-			resync++;
-			i++;
-			continue;
-		}
-		rc = page_item(p + i, end - i, codes, channel, page, &room, &found, e);
-		if (!found && adrift) {
 			resync++;
 			i++;
 			continue;
