@@ -180,7 +180,7 @@ enum rc
 lane_start(const char *name, size_t max_jobs, void (*thread_init)(void *ctx),
 	   void (*thread_fini)(void *ctx), void *ctx, struct lane **out, struct err *e)
 {
-	struct lane *l;
+	struct lane *l = NULL;
 	sigset_t all;
 	sigset_t old;
 	enum rc rc;

@@ -211,7 +211,7 @@ text_unhex(const char *s, void *out, size_t n)
 			return false;
 	}
 	for (i = 0; i < n; i++)
-		u[i] = (unsigned char)(hex_value(s[2 * i]) << 4 | hex_value(s[2 * i + 1]));
+		u[i] = (unsigned char)(hex_value(s[2 * i]) * 16 + hex_value(s[2 * i + 1]));
 	return true;
 }
 
