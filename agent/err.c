@@ -4,7 +4,7 @@
 #include "agent/err.h"
 
 enum rc
-err_set(struct err *e, enum rc rc, int native, const char *where, const char *fmt, ...)
+(err_set)(struct err *e, enum rc rc, int native, const char *where, const char *fmt, ...)
 {
 	va_list ap;
 
