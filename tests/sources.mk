@@ -35,6 +35,7 @@ unit_tests += \
 
 # Channels and programs
 unit_tests += \
+	tests/unit/test_supervise \
 	tests/unit/test_codemap \
 	tests/unit/test_infobip_codec \
 	tests/unit/test_pace

@@ -1,19 +1,15 @@
 /* test_conf.c - good and bad files with the exact sentence and line, each row of the table, dump,
  * sample and reload. */
 #include "config.h"
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <cmocka.h>
 
 #include "agent/conf.h"
 #include "agent/conf_table.h"
 #include "agent/text.h"
+#include "tests/unit/unit.h"
 
 static char folder[64];
 
