@@ -47,6 +47,8 @@ libmtrelay_a_SOURCES += \
 	agent/cp949.c \
 	agent/cp949.h \
 	agent/cp949_table.h \
+	agent/dialect.c \
+	agent/dialect.h \
 	agent/journal.h \
 	agent/journal.c \
 	agent/key.c \
@@ -60,19 +62,36 @@ libmtrelay_a_SOURCES += \
 	agent/relay.c \
 	agent/recover.h \
 	agent/recover.c \
-	agent/pipeline.h \
 	agent/pipeline.c \
+	agent/pipeline.h \
+	agent/pipeline_channel.c \
+	agent/pipeline_claim.c \
+	agent/pipeline_int.h \
+	agent/pipeline_report.c \
+	agent/pipeline_settle.c \
+	agent/pipeline_unknown.c \
 	agent/result.c \
 	agent/result.def \
 	agent/result.h \
 	agent/schema.c \
 	agent/schema.h \
+	agent/store.c \
+	agent/store.h \
+	agent/store_apply.c \
+	agent/store_care.c \
+	agent/store_claim.c \
+	agent/store_int.h \
+	agent/store_report.c \
+	agent/store_sql.c \
 	agent/store_setup.h \
 	agent/store_setup.c \
 	agent/session.h \
 	agent/session.c \
 	agent/supervise.c \
 	agent/supervise.h \
+	agent/transition.c \
+	agent/transition.def \
+	agent/transition.h \
 	agent/validate.c \
 	agent/validate.h
 

@@ -1,0 +1,188 @@
+/* pipeline_int.h - what the parts of the pipeline share. Nobody else includes it. See pipeline.h. */
+#ifndef MTRELAY_PIPELINE_INT_H
+#define MTRELAY_PIPELINE_INT_H
+#include "agent/pipeline.h"
+#include "agent/validate.h"
+#include "drivers/channel/channel.h"
+
+struct event;
+
+#define QUEUE_MAX (MSG_TYPE_COUNT * PRIORITY_COUNT)
+#define TABLE_SIZE 8192u /* buckets of the table by msg_id */
+#define CHANNELS_MAX 16
+#define WIRE_MAX 2000  /* messages in one request, the upper bound of channels.batch */
+#define REPORT_PAGES 4 /* pages that may wait for the database before no further one is pulled */
+#define ATTEMPTS_MAX 3 /* automatic re-sends of one leg stop here */
+#define GENERATIONS_MAX 60 /* a provider that refuses "for now" this often has refused */
+#define BACKOFF_FIRST_MS 200
+#define BACKOFF_LAST_MS 30000
+#define BATCH_CAP_BYTES (24u << 20) /* texts of one claim */
+
+/* A configured channel and what the pipeline keeps about it. */
+struct way {
+	struct pipeline *p;
+	const struct conf_channel *cf;
+	const struct channel_driver *driver;
+	struct channel *ch;
+	enum channel_state state;
+	bool is_paused;
+	bool reopen; /* the options changed: close when empty, open with the new ones */
+	char name[33];
+	struct message *head[PRIORITY_COUNT], **tail[PRIORITY_COUNT]; /* ready to be submitted */
+	size_t ready;
+	size_t sent;	       /* lent to the driver */
+	int64_t not_before_ms; /* after a row of deferrals nothing is submitted for a while */
+	int64_t backoff_ms;
+	size_t queries; /* asked by resolve() */
+	unsigned pages; /* of reports, between the provider and the database */
+	bool page_owed; /* reports_taken() is due as soon as there is room */
+};
+
+struct settle_item {
+	struct settle_item *next;
+	struct change c;
+	struct message *m; /* NULL: not from memory */
+	struct journal_mark mark;
+	bool has_mark;
+	char key[CLIENT_KEY_LEN + 1];
+	int64_t not_before_ms; /* repeated slowly after a failure of its own */
+};
+
+struct report_wait {
+	struct report_wait *next;
+	struct report_item item;
+	struct way *way; /* NULL: from the journal */
+	bool ends_page;
+};
+
+struct claim_job {
+	struct db_job db;
+	struct pipeline *p;
+	bool is_peek;
+	bool look_for_orphans; /* a COMMIT was UNSURE */
+	struct store_queue queues[QUEUE_MAX];
+	bool due[QUEUE_MAX];
+	size_t queue_count;
+	struct store_claim claim;
+	size_t queue_at;
+	int64_t deadline_boot_ms;
+	struct store_row *rows; /* of orphans */
+	size_t row_count, row_max;
+};
+
+struct settle_job {
+	struct db_job db;
+	struct pipeline *p;
+	struct settle_item **items;
+	struct change *changes;
+	size_t n;
+	bool busy;
+};
+
+struct report_job {
+	struct db_job db;
+	struct pipeline *p;
+	struct report_wait **waits;
+	struct report_item *items;
+	size_t n, max;
+	bool busy;
+};
+
+struct sync_job {
+	struct job job;
+	struct pipeline *p;
+	struct way *way;
+	int fd;
+	int why;
+};
+
+struct resend_job {
+	struct db_job db;
+	struct pipeline *p;
+	struct way *way;
+	struct store_resend r;
+	struct batch *batch;
+	struct message *out[1];
+	size_t got;
+	int64_t deadline_boot_ms;
+};
+
+struct pipeline {
+	struct pipeline_env env;
+	struct conf *conf;
+	struct way ways[CHANNELS_MAX];
+	size_t way_count;
+	struct message *table[TABLE_SIZE];
+	size_t in_memory;
+
+	struct store_queue queues[QUEUE_MAX];
+	bool due[QUEUE_MAX];
+	int tokens[QUEUE_MAX];
+	size_t queue_count;
+	size_t next_queue;
+	int64_t last_peek_ms;
+	struct claim_job claim;
+	bool claim_busy;
+	bool claim_unsure;
+	int64_t claim_seq;
+	int64_t claim_not_before_ms;
+	int64_t claim_backoff_ms;
+	struct event *poll;
+
+	struct settle_item *settle_head, **settle_tail;
+	size_t settle_count;
+	struct settle_job settle;
+	int64_t settle_not_before_ms;
+	int64_t settle_backoff_ms;
+
+	struct report_wait *report_head, **report_tail;
+	size_t report_count;
+	struct report_job report;
+	size_t resends;
+	size_t syncs;
+
+	bool is_draining, is_stopped, is_frozen, is_paused, mismatch_logged;
+	int64_t claimed, settled; /* messages, for the invariant */
+};
+
+/* pipeline.c */
+void pipeline_again_in(struct pipeline *p, int64_t ms);
+int64_t pipeline_backoff(int64_t *backoff_ms);
+void pipeline_mark_of(const struct message *m, const char *channel, struct journal_mark *mark);
+void pipeline_table_add(struct pipeline *p, struct message *m);
+void pipeline_table_remove(struct pipeline *p, struct message *m);
+void pipeline_pump(struct pipeline *p);
+
+/* pipeline_settle.c */
+struct settle_item *settle_item_new(struct pipeline *p, struct message *m);
+void settle_add(struct pipeline *p, struct settle_item *it);
+void settle_message(struct pipeline *p, struct settle_item *it, enum msg_where from);
+void settle_item_end(struct pipeline *p, struct settle_item *it);
+void settle_some(struct pipeline *p);
+void settle_give_back(struct pipeline *p, struct message *m, enum msg_where from);
+
+/* pipeline_report.c */
+void report_page_taken(struct way *w);
+void report_on_page(void *owner, const struct report *r, size_t n);
+void report_some(struct pipeline *p);
+
+/* pipeline_channel.c */
+struct way *way_find(struct pipeline *p, const char *name);
+bool way_is_open(const struct pipeline *p, const struct way *w);
+size_t way_room(const struct pipeline *p, const struct way *w);
+struct way *way_of_type(struct pipeline *p, enum msg_type type);
+size_t way_room_of_type(struct pipeline *p, enum msg_type type);
+void way_enqueue(struct way *w, struct message *m);
+void way_rules(struct pipeline *p, struct validate_rules *r);
+void way_submit_some(struct way *w);
+void way_return_ready(struct way *w);
+enum rc way_open(struct pipeline *p, struct way *w, const struct conf_channel *cf, struct err *e);
+
+/* pipeline_claim.c */
+void claim_some(struct pipeline *p);
+void claim_queues_of_routes(struct pipeline *p);
+
+/* pipeline_unknown.c */
+void unknown_on_resolved(void *owner, struct query *q, size_t n);
+
+#endif

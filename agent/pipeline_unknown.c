@@ -1,0 +1,269 @@
+/* pipeline_unknown.c - what became of messages whose outcome is unknown: asked for, sent again,
+ * held or closed, by the channel's ability and the route's policy.
+ *
+ * DIAGNOSTICS (events): unknown.held, resend.failed. */
+#include "config.h"
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "agent/clock.h"
+#include "agent/log.h"
+#include "agent/pipeline_int.h"
+#include "agent/stats.h"
+#include "agent/text.h"
+
+static void
+row_change(struct pipeline *p, const struct store_row *r, enum change_kind kind, int64_t delay_ms)
+{
+	struct change c;
+
+	memset(&c, 0, sizeof c);
+	c.kind = kind;
+	c.msg_id = r->msg_id;
+	c.fence = r->fence;
+	c.leg = r->leg;
+	c.try_no = r->try_no;
+	c.client_key = r->client_key;
+	c.new_type = MSG_TYPE_NONE;
+	c.delay_ms = delay_ms;
+	text_copy(c.channel, sizeof c.channel, r->channel);
+	if (kind == CHANGE_HOLD) {
+		c.hold_code = "8002";
+		stat_inc(STAT_rows_held);
+		log_event(LOG_LEVEL_WARN, "unknown.held",
+			  "id=%" PRId64 " channel=%s text=\"its outcome cannot be found out; see "
+			  "mtrelayctl trace\"",
+			  r->msg_id, r->channel);
+	}
+	if (kind == CHANGE_RESULT) {
+		c.class = RESULT_UNKNOWN;
+		text_copy(c.code, sizeof c.code, "8002");
+	}
+	pipeline_change(p, &c);
+}
+
+static enum rc
+resend_run(struct store *st, struct db_job *j, struct err *e)
+{
+	struct resend_job *rj = (struct resend_job *)j;
+
+	return store_resend(st, &rj->r, 1, rj->batch, rj->out, &rj->got, e);
+}
+
+static void
+resend_done(struct db_job *j)
+{
+	struct resend_job *rj = (struct resend_job *)j;
+	struct pipeline *p = rj->p;
+	struct validate_rules rules;
+	struct verdict v;
+	struct message *m;
+
+	p->resends--;
+	if (j->rc == RC_UNSURE)
+		p->claim_unsure = true; /* the row may be ours in SENDING: found as an orphan */
+	if (j->rc != RC_OK || rj->got == 0) {
+		if (j->rc != RC_OK && j->rc != RC_AGAIN)
+			log_err(LOG_LEVEL_WARN, "resend.failed", &j->err, "id=%" PRId64,
+				rj->r.msg_id);
+		batch_free(rj->batch);
+		free(rj);
+		return;
+	}
+	m = rj->out[0];
+	msg_move(m, AT_NONE, AT_PIPELINE);
+	m->deadline_boot_ms = rj->deadline_boot_ms;
+	pipeline_table_add(p, m);
+	stat_inc(STAT_resends);
+	way_rules(p, &rules);
+	/* The rules held when it was first sent; they are run again only for the wire forms. A re-send stays on its channel. */
+	validate_message(m, &rules, &v);
+	if (v.kind != VERDICT_SEND || p->is_draining || !way_is_open(p, rj->way)) {
+		settle_give_back(p, m, AT_PIPELINE);
+	} else {
+		validate_apply(&v, m);
+		way_enqueue(rj->way, m);
+	}
+	free(rj);
+	pipeline_pump(p);
+}
+
+static void
+resend(struct pipeline *p, struct way *w, const struct store_row *r, bool new_generation)
+{
+	struct resend_job *rj;
+
+	if (w == NULL || p->is_draining || p->is_frozen || way_room(p, w) == 0 ||
+	    p->in_memory + p->resends >= (size_t)p->conf->limits.in_flight) {
+		row_change(p, r, CHANGE_LOOK, 10000);
+		return;
+	}
+	rj = calloc(1, sizeof *rj);
+	if (rj == NULL || (rj->batch = batch_new(BATCH_CAP_BYTES)) == NULL)
+		abort();
+	rj->p = p;
+	rj->way = w;
+	rj->r = (struct store_resend){ .msg_id = r->msg_id,
+				       .fence = r->fence,
+				       .new_generation = new_generation };
+	rj->deadline_boot_ms = clock_boot_ms() + p->conf->times.write_deadline_ms;
+	rj->db.run = resend_run;
+	rj->db.done = resend_done;
+	p->resends++;
+	if (session_submit(p->env.claim, &rj->db, false) != RC_OK) {
+		rj->db.rc = RC_AGAIN;
+		resend_done(&rj->db);
+	}
+}
+
+/* The growing distance between looks at one row. */
+static int64_t
+next_look_ms(const struct pipeline *p, const struct store_row *r)
+{
+	int64_t wait = r->since_first_ms / 2;
+
+	if (wait < p->conf->times.unknown_look_ms)
+		wait = p->conf->times.unknown_look_ms;
+	if (wait > p->conf->times.quiet_time_ms)
+		wait = p->conf->times.quiet_time_ms;
+	return wait;
+}
+
+void
+unknown_on_resolved(void *owner, struct query *q, size_t n)
+{
+	struct way *w = owner;
+	struct pipeline *p = w->p;
+	struct change c;
+	struct store_row row;
+	size_t i;
+
+	w->queries -= n;
+	for (i = 0; i < n; i++) {
+		struct store_row *r = &((struct store_row *)(q + n))[i];
+
+		row = *r;
+		switch (q[i].kind) {
+		case RESOLVE_ACCEPTED:
+			stat_inc(STAT_unknown_resolved);
+			if (q[i].report.class == REPORT_PENDING) {
+				memset(&c, 0, sizeof c);
+				c.kind = CHANGE_ACCEPT;
+				c.msg_id = row.msg_id;
+				c.fence = row.fence;
+				c.leg = row.leg;
+				c.try_no = row.try_no;
+				c.client_key = row.client_key;
+				c.new_type = MSG_TYPE_NONE;
+				c.parts = q[i].outcome.parts;
+				text_copy(c.channel, sizeof c.channel, w->name);
+				text_copy(c.provider_id, sizeof c.provider_id,
+					  q[i].outcome.provider_id);
+				text_copy(c.provider_code, sizeof c.provider_code,
+					  q[i].outcome.provider_code);
+				pipeline_change(p, &c);
+			} else {
+				/* Already final: the same evidence as a report, and taken the same way. */
+				text_copy(q[i].report.channel, sizeof q[i].report.channel, w->name);
+				pipeline_report(p, &q[i].report, 0);
+			}
+			break;
+		case RESOLVE_NOT_FOUND:
+			if (row.since_try_ms < p->conf->times.quiet_time_ms)
+				row_change(p, &row, CHANGE_LOOK, next_look_ms(p, &row));
+			else if (row.try_no > ATTEMPTS_MAX)
+				row_change(p, &row, CHANGE_HOLD, 0);
+			else
+				resend(p, w, &row, false);
+			break;
+		case RESOLVE_FAILED:
+			row_change(p, &row, CHANGE_LOOK, next_look_ms(p, &row));
+			break;
+		}
+	}
+	free(q);
+}
+
+static void
+ask(struct pipeline *p, struct way *w, const struct store_row *rows, size_t n)
+{
+	struct query *q =
+		calloc(1, n * (sizeof *q + sizeof *rows)); /* the rows ride behind the questions */
+	struct err e;
+	size_t i;
+
+	if (q == NULL)
+		abort();
+	for (i = 0; i < n; i++) {
+		q[i].msg_id = rows[i].msg_id;
+		q[i].fence = rows[i].fence;
+		memcpy(q[i].client_key, rows[i].client_key, sizeof q[i].client_key);
+	}
+	memcpy(q + n, rows, n * sizeof *rows);
+	w->queries += n;
+	if (w->driver->resolve(w->ch, q, n, &e) == RC_OK)
+		return;
+	w->queries -= n;
+	for (i = 0; i < n; i++)
+		row_change(p, &rows[i], CHANGE_LOOK, next_look_ms(p, &rows[i]));
+	free(q);
+}
+
+void
+pipeline_resolve(struct pipeline *p, const struct store_row *rows, size_t n)
+{
+	const struct conf_route *route;
+	const struct channel_caps *caps;
+	struct store_row *list;
+	struct way *w;
+	size_t i, k, count;
+
+	list = calloc(n + 1, sizeof *list);
+	if (list == NULL)
+		abort();
+	for (k = 0; k <= p->way_count; k++) {
+		w = k < p->way_count ? &p->ways[k] : NULL;
+		count = 0;
+		for (i = 0; i < n; i++) {
+			if (way_find(p, rows[i].channel) != w || pipeline_has(p, rows[i].msg_id))
+				continue;
+			route = conf_route_find(p->conf, rows[i].type);
+			if (w == NULL || w->ch == NULL) {
+				row_change(p, &rows[i], CHANGE_HOLD, 0);
+				continue;
+			}
+			caps = w->driver->caps(w->ch);
+			switch (route != NULL ? route->on_unknown : CONF_UNKNOWN_HOLD) {
+			case CONF_UNKNOWN_CLOSE:
+				row_change(p, &rows[i], CHANGE_RESULT, 0);
+				break;
+			case CONF_UNKNOWN_HOLD:
+				row_change(p, &rows[i], CHANGE_HOLD, 0);
+				break;
+			case CONF_UNKNOWN_RESEND:
+				if (rows[i].try_no > ATTEMPTS_MAX)
+					row_change(p, &rows[i], CHANGE_HOLD, 0);
+				else
+					resend(p, w, &rows[i],
+					       rows[i].since_first_ms >= caps->dedup_window_ms);
+				break;
+			case CONF_UNKNOWN_AUTO:
+				/* A tenth of the window is kept as a margin for clocks that are not ours. */
+				if (rows[i].since_first_ms <
+					    caps->dedup_window_ms - caps->dedup_window_ms / 10 &&
+				    rows[i].try_no <= ATTEMPTS_MAX)
+					resend(p, w, &rows[i], false);
+				else if (caps->query_by_key)
+					list[count++] = rows[i];
+				else
+					row_change(p, &rows[i], CHANGE_HOLD, 0);
+				break;
+			}
+		}
+		if (count > 0)
+			ask(p, w, list, count);
+	}
+	free(list);
+	pipeline_pump(p);
+}
