@@ -41,8 +41,12 @@ int ctl_need_conf(struct ctl *c);
 /* A store on the configured database, with the login of the options when they name one; 0 or the
  * status to end with. The caller closes it. */
 int ctl_need_store(struct ctl *c, struct store **out);
+/* Puts the login of the options, when they name one, into the loaded configuration. */
+void ctl_use_login(struct ctl *c);
 /* The same without a store: parameters for a bare session. */
 int ctl_need_setup(struct ctl *c);
+/* A bare session with its dialect; the caller closes it. */
+int ctl_need_session(struct ctl *c, struct schema_db *db);
 /* Like ctl_fail(); when the database refused for want of rights, with as whom to run it ("the owner
  * of the tables"). */
 int ctl_fail_as(const struct ctl *c, const struct err *e, const char *who);

@@ -99,9 +99,8 @@ parse(const struct ctl *c, int argc, char **argv, struct request *q)
 	return 0;
 }
 
-/* A session of its own, with the login of the options when they name one. */
-static int
-open_session(struct ctl *c, struct schema_db *db)
+int
+ctl_need_session(struct ctl *c, struct schema_db *db)
 {
 	struct err e;
 	int status;
@@ -144,7 +143,7 @@ find_dialect(struct ctl *c, struct request *q, char *buf, size_t size)
 			q->dialect = "mysql";
 	}
 	if (q->dialect == NULL) {
-		status = open_session(c, &db);
+		status = ctl_need_session(c, &db);
 		if (status != 0)
 			return status;
 		(void)text_copy(buf, size, db.dialect);
@@ -181,7 +180,7 @@ apply(struct ctl *c)
 	char text[256];
 	int from = 0, status;
 
-	status = open_session(c, &db);
+	status = ctl_need_session(c, &db);
 	if (status != 0)
 		return status;
 	if (schema_apply(&db, &from, &e) != RC_OK) {
@@ -226,7 +225,7 @@ check(struct ctl *c)
 	unsigned fails;
 	int status;
 
-	status = open_session(c, &db);
+	status = ctl_need_session(c, &db);
 	if (status != 0)
 		return status;
 	ctl_report_begin(&r, c);

@@ -104,6 +104,15 @@ ctl_need_conf(struct ctl *c)
 	return rc == RC_OK ? 0 : EX_CONFIG;
 }
 
+void
+ctl_use_login(struct ctl *c)
+{
+	if (c->user != NULL)
+		c->conf->database.user = c->user;
+	if (c->password_file != NULL)
+		c->conf->database.password_file = c->password_file;
+}
+
 int
 ctl_need_setup(struct ctl *c)
 {
@@ -114,10 +123,7 @@ ctl_need_setup(struct ctl *c)
 	status = ctl_need_conf(c);
 	if (status != 0 || c->has_setup)
 		return status;
-	if (c->user != NULL)
-		c->conf->database.user = c->user;
-	if (c->password_file != NULL)
-		c->conf->database.password_file = c->password_file;
+	ctl_use_login(c);
 	rc = store_setup(&c->setup, c->conf, &e);
 	if (rc != RC_OK)
 		return ctl_fail(c, &e);

@@ -104,6 +104,7 @@ mtrelayctl_SOURCES += \
 	agent/ctl.def \
 	agent/ctl.h \
 	agent/ctl_agent.c \
+	agent/ctl_check.c \
 	agent/ctl_report.c \
 	agent/ctl_schema.c \
 	agent/mtrelayctl.c
