@@ -20,6 +20,7 @@ unit_tests += \
 # Databases
 unit_tests += \
 	tests/unit/test_db_contract \
+	tests/unit/test_db_errors \
 	tests/unit/test_db_odbc \
 	tests/unit/test_schema
 

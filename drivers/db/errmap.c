@@ -19,25 +19,25 @@ struct state_fact {
 };
 
 static const struct number_fact mysql_facts[] = {
-#define MYSQL_FACT(code, rc, has_value, hint) {code, {rc, has_value, hint}},
+#define MYSQL_FACT(code, rc, has_value, hint) { code, { rc, has_value, hint } },
 #include "drivers/db/errors_mysql.def"
 #undef MYSQL_FACT
 };
 
 static const struct number_fact sqlite_facts[] = {
-#define SQLITE_FACT(code, rc, has_value, hint) {code, {rc, has_value, hint}},
+#define SQLITE_FACT(code, rc, has_value, hint) { code, { rc, has_value, hint } },
 #include "drivers/db/errors_sqlite.def"
 #undef SQLITE_FACT
 };
 
 static const struct state_fact state_facts[] = {
-#define SQLSTATE_FACT(prefix, rc, has_value, hint) {prefix, {rc, has_value, hint}},
+#define SQLSTATE_FACT(prefix, rc, has_value, hint) { prefix, { rc, has_value, hint } },
 #include "drivers/db/errors_sqlstate.def"
 #undef SQLSTATE_FACT
 };
 
 /* An unknown message may quote anything. */
-static const struct db_fact unknown_fact = {RC_CONFIG, true, ""};
+static const struct db_fact unknown_fact = { RC_CONFIG, true, "" };
 
 static const struct db_fact *
 find_number(const struct number_fact *facts, size_t n, int code)
@@ -107,12 +107,15 @@ value_end(const char *from, const char *end)
 	return last != NULL ? last : end;
 }
 
-/* The length of the UTF-8 character at p, 0 when it is none. Only lead and trail bytes are looked at:
- * the text goes into a log line, not into a decision. */
+/* The length of the UTF-8 character at p, 0 when it is none. Only lead and trail bytes are looked
+ * at: the text goes into a log line, not into a decision. */
 static size_t
 utf8_length(const unsigned char *p, const unsigned char *end)
 {
-	size_t n = *p >= 0xf0 && *p < 0xf5 ? 4 : *p >= 0xe0 && *p < 0xf0 ? 3 : *p >= 0xc2 && *p < 0xe0 ? 2 : 0;
+	size_t n = *p >= 0xf0 && *p < 0xf5   ? 4
+		   : *p >= 0xe0 && *p < 0xf0 ? 3
+		   : *p >= 0xc2 && *p < 0xe0 ? 2
+					     : 0;
 
 	if (n == 0 || (size_t)(end - p) < n)
 		return 0;
@@ -177,13 +180,14 @@ db_clean_message(char *out, size_t size, const char *message, bool has_value)
 }
 
 enum rc
-db_err(struct err *e, enum rc rc, const struct db_fact *f, int native, const char *sqlstate, const char *where,
-       const char *what, const char *message)
+db_err(struct err *e, enum rc rc, const struct db_fact *f, int native, const char *sqlstate,
+       const char *where, const char *what, const char *message)
 {
 	char clean[168];
 
 	db_clean_message(clean, sizeof clean, message, f->has_value);
-	err_set(e, rc, native, where, "%s: %s%s%s", what, clean, f->hint[0] != '\0' ? "; " : "", f->hint);
+	err_set(e, rc, native, where, "%s: %s%s%s", what, clean, f->hint[0] != '\0' ? "; " : "",
+		f->hint);
 	if (e != NULL)
 		snprintf(e->sqlstate, sizeof e->sqlstate, "%s", sqlstate);
 	return rc;

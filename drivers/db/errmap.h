@@ -1,8 +1,8 @@
 /* errmap.h - what a database's error numbers mean, and the one sentence made of its message.
  *
- * Pure functions over the tables errors_*.def; any thread; nothing is freed. The library's message is cut to its
- * first line and cleaned before it is kept: what it quotes from the row and every long number is masked,
- * since an error must not carry a customer's text or number into a log. */
+ * Pure functions over the tables errors_*.def; any thread; nothing is freed. The library's message
+ * is cut to its first line and cleaned before it is kept: what it quotes from the row and every
+ * long number is masked, since an error must not carry a customer's text or number into a log. */
 #ifndef MTRELAY_ERRMAP_H
 #define MTRELAY_ERRMAP_H
 #include <stdbool.h>

@@ -8,10 +8,11 @@ static const struct {
 	const char *setting;
 	bool in_seconds;
 } limits[] = {
-	{"mysql", "SET SESSION innodb_lock_wait_timeout", true},
-	{"mysql", "SET SESSION max_statement_time", true},  /* MariaDB */
-	{"mysql", "SET SESSION max_execution_time", false}, /* MySQL 5.7.8 and later, reading statements only */
-	{"postgresql", "SET statement_timeout", false},
+	{ "mysql", "SET SESSION innodb_lock_wait_timeout", true },
+	{ "mysql", "SET SESSION max_statement_time", true }, /* MariaDB */
+	{ "mysql", "SET SESSION max_execution_time",
+	  false }, /* MySQL 5.7.8 and later, reading statements only */
+	{ "postgresql", "SET statement_timeout", false },
 };
 
 unsigned

@@ -148,12 +148,14 @@ process_fini(void)
 static int
 open_file(const char *name, sqlite3 **db)
 {
-	int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_URI;
+	int flags =
+		SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_URI;
 	char uri[128];
 
 	if (strncmp(name, MEMORY_NAME, strlen(MEMORY_NAME)) != 0)
 		return sqlite3_open_v2(name, db, flags, NULL);
-	/* The shared cache would lock tables without waiting; this file system in memory locks like a file. */
+	/* The shared cache would lock tables without waiting; this file system in memory locks like
+	 * a file. */
 	snprintf(uri, sizeof uri, "file:/%s?vfs=memdb", name + strlen(MEMORY_NAME));
 	return sqlite3_open_v2(uri, db, flags, NULL);
 }
@@ -170,7 +172,8 @@ keep_anchor(const char *name)
 		if (strcmp(anchors[i].name, name) == 0)
 			break;
 	}
-	if (i < MAX_ANCHORS && anchors[i].db == NULL && open_file(name, &anchors[i].db) == SQLITE_OK)
+	if (i < MAX_ANCHORS && anchors[i].db == NULL &&
+	    open_file(name, &anchors[i].db) == SQLITE_OK)
 		snprintf(anchors[i].name, sizeof anchors[i].name, "%s", name);
 	pthread_mutex_unlock(&anchors_lock);
 }
@@ -221,7 +224,8 @@ open_session(const struct db_params *p, struct db_session **out, struct err *e)
 		rc = failed(s, TX_READ, "mem.open", "opening the database", e);
 		goto out;
 	}
-	sqlite3_busy_timeout(s->db, p->statement_timeout_ms != 0 ? (int)p->statement_timeout_ms : DEFAULT_TIMEOUT_MS);
+	sqlite3_busy_timeout(s->db, p->statement_timeout_ms != 0 ? (int)p->statement_timeout_ms
+								 : DEFAULT_TIMEOUT_MS);
 	snprintf(s->product, sizeof s->product, "SQLite %s", sqlite3_libversion());
 	rc = ordered(&after);
 	if (rc != RC_OK)
@@ -257,8 +261,8 @@ caps(const struct db_session *s)
 
 /* Runs text with the failure that was asked for, if any. */
 static enum rc
-run_text(struct db_session *s, const char *text, enum tx_call call, const char *where, const char *what,
-	 struct err *e)
+run_text(struct db_session *s, const char *text, enum tx_call call, const char *where,
+	 const char *what, struct err *e)
 {
 	bool after;
 	enum rc order = ordered(&after);
@@ -341,9 +345,10 @@ prepare(struct db_session *s, const struct db_sql *sql, struct db_stmt **out, st
 		rc = failed(s, TX_READ, "mem.prepare", sql->name, e);
 	} else if (sqlite3_bind_parameter_count(st->h) != (int)sql->nargs ||
 		   sqlite3_column_count(st->h) != (int)st->ncols) {
-		rc = err_set(e, RC_BUG, 0, "mem.prepare", "%s has %d arguments and %d columns, described are %u and %u",
-			     sql->name, sqlite3_bind_parameter_count(st->h), sqlite3_column_count(st->h), sql->nargs,
-			     st->ncols);
+		rc = err_set(e, RC_BUG, 0, "mem.prepare",
+			     "%s has %d arguments and %d columns, described are %u and %u",
+			     sql->name, sqlite3_bind_parameter_count(st->h),
+			     sqlite3_column_count(st->h), sql->nargs, st->ncols);
 	}
 	if (rc == RC_OK)
 		*out = st;
@@ -362,9 +367,11 @@ bind_arg(struct db_stmt *st, int at, const struct db_value *v)
 	case DB_INT:
 		return sqlite3_bind_int64(st->h, at, v->i);
 	case DB_TEXT:
-		return sqlite3_bind_text(st->h, at, v->p != NULL ? v->p : "", (int)v->n, SQLITE_TRANSIENT);
+		return sqlite3_bind_text(st->h, at, v->p != NULL ? v->p : "", (int)v->n,
+					 SQLITE_TRANSIENT);
 	case DB_BLOB:
-		return sqlite3_bind_blob(st->h, at, v->p != NULL ? v->p : "", (int)v->n, SQLITE_TRANSIENT);
+		return sqlite3_bind_blob(st->h, at, v->p != NULL ? v->p : "", (int)v->n,
+					 SQLITE_TRANSIENT);
 	}
 	return SQLITE_MISUSE;
 }
@@ -414,7 +421,8 @@ exec(struct db_stmt *st, const struct db_value *args, int64_t *affected, struct 
 }
 
 static enum rc
-exec_many(struct db_stmt *st, const struct db_value *args, size_t nrows, int64_t *affected, struct err *e)
+exec_many(struct db_stmt *st, const struct db_value *args, size_t nrows, int64_t *affected,
+	  struct err *e)
 {
 	enum rc rc = tx_check_call(&st->s->tx, "mem.exec_many", e), order;
 	bool after;
@@ -423,7 +431,8 @@ exec_many(struct db_stmt *st, const struct db_value *args, size_t nrows, int64_t
 		return rc;
 	if (!st->s->tx.open || st->ncols != 0)
 		return err_set(e, RC_BUG, 0, "mem.exec_many",
-			       "%s: many rows need a transaction and a statement without columns", st->sql->name);
+			       "%s: many rows need a transaction and a statement without columns",
+			       st->sql->name);
 	order = ordered(&after);
 	if (order != RC_OK && !after)
 		return made_to_fail(st->s, TX_WRITE, order, "mem.exec_many", e);

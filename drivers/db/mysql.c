@@ -1,10 +1,10 @@
 /* mysql.c - the database contract over libmysqlclient and MariaDB Connector/C.
  *
- * DIAGNOSTICS. Numbers become classes by errors_mysql.def. A read time-out of the client library closes the connection,
- * so it is RC_LOST or RC_UNSURE. Rows are taken from the server as a whole at exec(), so fetch() only fails for memory
- * or for a value that does not fit.
- * cancel() shuts the socket down: it works while the server does not answer, never blocks, and needs no second
- * login, which KILL QUERY would. The price is the session. */
+ * DIAGNOSTICS. Numbers become classes by errors_mysql.def. A read time-out of the client library
+ * closes the connection, so it is RC_LOST or RC_UNSURE. Rows are taken from the server as a whole
+ * at exec(), so fetch() only fails for memory or for a value that does not fit.
+ * cancel() shuts the socket down: it works while the server does not answer, never blocks, and
+ * needs no second login, which KILL QUERY would. The price is the session. */
 #include "config.h"
 #include <errmsg.h>
 #include <mysql.h>
@@ -70,7 +70,8 @@ static enum rc
 process_init(struct err *e)
 {
 	if (mysql_library_init(0, NULL, NULL) != 0)
-		return err_set(e, RC_NOMEM, 0, "mysql.init", "the MySQL client library could not be initialised");
+		return err_set(e, RC_NOMEM, 0, "mysql.init",
+			       "the MySQL client library could not be initialised");
 	return RC_OK;
 }
 
@@ -82,13 +83,14 @@ process_fini(void)
 
 /* Turns the library's error into ours. what names the statement or the step. */
 static enum rc
-failed(struct db_session *s, enum tx_call call, int native, const char *sqlstate, const char *message,
-       const char *where, const char *what, struct err *e)
+failed(struct db_session *s, enum tx_call call, int native, const char *sqlstate,
+       const char *message, const char *where, const char *what, struct err *e)
 {
 	const struct db_fact *f = db_fact_mysql(native, sqlstate);
 	enum rc rc = f->rc;
 
-	/* Later than the handshake a TLS error is a cut connection, not a matter for the operator. */
+	/* Later than the handshake a TLS error is a cut connection, not a matter for the
+	 * operator. */
 	if (native == CR_SSL_CONNECTION_ERROR)
 		rc = RC_LOST;
 	rc = tx_failed(&s->tx, call, rc);
@@ -104,7 +106,8 @@ failed(struct db_session *s, enum tx_call call, int native, const char *sqlstate
 }
 
 static enum rc
-my_failed(struct db_session *s, enum tx_call call, const char *where, const char *what, struct err *e)
+my_failed(struct db_session *s, enum tx_call call, const char *where, const char *what,
+	  struct err *e)
 {
 	char message[MYSQL_ERRMSG_SIZE], state[SQLSTATE_LENGTH + 1];
 
@@ -121,12 +124,13 @@ stmt_failed(struct db_stmt *st, enum tx_call call, const char *where, struct err
 
 	snprintf(message, sizeof message, "%s", mysql_stmt_error(st->h));
 	snprintf(state, sizeof state, "%s", mysql_stmt_sqlstate(st->h));
-	return failed(st->s, call, (int)mysql_stmt_errno(st->h), state, message, where, st->sql->name, e);
+	return failed(st->s, call, (int)mysql_stmt_errno(st->h), state, message, where,
+		      st->sql->name, e);
 }
 
 static enum rc
-run_text(struct db_session *s, const char *text, enum tx_call call, const char *where, const char *what,
-	 struct err *e)
+run_text(struct db_session *s, const char *text, enum tx_call call, const char *where,
+	 const char *what, struct err *e)
 {
 	MYSQL_RES *res;
 
@@ -140,7 +144,8 @@ run_text(struct db_session *s, const char *text, enum tx_call call, const char *
 	return RC_OK;
 }
 
-/* The two libraries say "encrypted" and "encrypted, and it is the right server" by different options. */
+/* The two libraries say "encrypted" and "encrypted, and it is the right server" by different
+ * options. */
 #if defined HAVE_DECL_MYSQL_OPT_SSL_MODE && HAVE_DECL_MYSQL_OPT_SSL_MODE
 static int
 set_tls_mode(MYSQL *my, enum db_tls tls)
@@ -170,8 +175,10 @@ set_tls(MYSQL *my, const struct db_params *p)
 		return set_tls_mode(my, p->tls);
 	if (mysql_options(my, MYSQL_OPT_TLS_VERSION, "TLSv1.2,TLSv1.3") != 0)
 		return 1;
-	/* With a CA file MySQL's client verifies the chain even where only encryption was asked for. */
-	if (p->tls == DB_TLS_VERIFY && p->ca_file != NULL && mysql_options(my, MYSQL_OPT_SSL_CA, p->ca_file) != 0)
+	/* With a CA file MySQL's client verifies the chain even where only encryption was asked
+	 * for. */
+	if (p->tls == DB_TLS_VERIFY && p->ca_file != NULL &&
+	    mysql_options(my, MYSQL_OPT_SSL_CA, p->ca_file) != 0)
 		return 1;
 	if (p->cert_file != NULL && mysql_options(my, MYSQL_OPT_SSL_CERT, p->cert_file) != 0)
 		return 1;
@@ -184,8 +191,10 @@ static int
 set_options(MYSQL *my, const struct db_params *p)
 {
 	unsigned connect_s = db_whole_seconds(p->connect_timeout_ms);
-	/* Behind the server's own limit, so that a slow statement ends with an answer where the server knows how. */
-	unsigned io_s = p->statement_timeout_ms == 0 ? 0 : db_whole_seconds(p->statement_timeout_ms) + 2;
+	/* Behind the server's own limit, so that a slow statement ends with an answer where the
+	 * server knows how. */
+	unsigned io_s =
+		p->statement_timeout_ms == 0 ? 0 : db_whole_seconds(p->statement_timeout_ms) + 2;
 	unsigned protocol = p->socket != NULL ? MYSQL_PROTOCOL_SOCKET : MYSQL_PROTOCOL_TCP;
 	unsigned off = 0;
 
@@ -194,7 +203,8 @@ set_options(MYSQL *my, const struct db_params *p)
 	if (io_s != 0 && (mysql_options(my, MYSQL_OPT_READ_TIMEOUT, &io_s) != 0 ||
 			  mysql_options(my, MYSQL_OPT_WRITE_TIMEOUT, &io_s) != 0))
 		return 1;
-	if ((p->socket != NULL || p->host != NULL) && mysql_options(my, MYSQL_OPT_PROTOCOL, &protocol) != 0)
+	if ((p->socket != NULL || p->host != NULL) &&
+	    mysql_options(my, MYSQL_OPT_PROTOCOL, &protocol) != 0)
 		return 1;
 	/* A server must not be able to ask for our files. */
 	if (mysql_options(my, MYSQL_OPT_LOCAL_INFILE, &off) != 0)
@@ -293,24 +303,27 @@ open_session(const struct db_params *p, struct db_session **out, struct err *e)
 	thread_sessions++;
 	if (set_options(s->my, p) != 0) {
 		rc = err_set(e, RC_CONFIG, (int)mysql_errno(s->my), "mysql.open",
-			     "the MySQL client library refused an option; check the database.tls settings");
+			     "the MySQL client library refused an option; check the database.tls "
+			     "settings");
 		goto out;
 	}
-	if (mysql_real_connect(s->my, p->socket != NULL ? NULL : p->host, p->user, p->password, p->name, p->port,
-			       p->socket, CLIENT_FOUND_ROWS) == NULL) {
+	if (mysql_real_connect(s->my, p->socket != NULL ? NULL : p->host, p->user, p->password,
+			       p->name, p->port, p->socket, CLIENT_FOUND_ROWS) == NULL) {
 		f = db_fact_mysql((int)mysql_errno(s->my), mysql_sqlstate(s->my));
-		rc = db_err(e, f->rc, f, (int)mysql_errno(s->my), mysql_sqlstate(s->my), "mysql.open",
-			    "connecting to the database", mysql_error(s->my));
+		rc = db_err(e, f->rc, f, (int)mysql_errno(s->my), mysql_sqlstate(s->my),
+			    "mysql.open", "connecting to the database", mysql_error(s->my));
 		goto out;
 	}
 	/* Old client libraries go on without encryption when the server offers none. */
 	if (p->tls != DB_TLS_OFF && mysql_get_ssl_cipher(s->my) == NULL) {
 		rc = err_set(e, RC_CONFIG, 0, "mysql.open",
-			     "the database server offers no TLS; set it up there or set database.tls = \"off\"");
+			     "the database server offers no TLS; set it up there or set "
+			     "database.tls = \"off\"");
 		goto out;
 	}
 	version = mysql_get_server_info(s->my);
-	snprintf(s->product, sizeof s->product, "%s %.*s", strstr(version, "MariaDB") != NULL ? "MariaDB" : "MySQL",
+	snprintf(s->product, sizeof s->product, "%s %.*s",
+		 strstr(version, "MariaDB") != NULL ? "MariaDB" : "MySQL",
 		 (int)strcspn(version, "-"), version);
 	s->has_bulk = find_bulk(s->my);
 	rc = set_limits(s, p->statement_timeout_ms, e);
@@ -357,7 +370,8 @@ begin(struct db_session *s, struct err *e)
 static void
 rollback(struct db_session *s)
 {
-	if (s->tx.open && !s->tx.lost && run_text(s, "ROLLBACK", TX_READ, "mysql.rollback", "rollback", NULL) != RC_OK)
+	if (s->tx.open && !s->tx.lost &&
+	    run_text(s, "ROLLBACK", TX_READ, "mysql.rollback", "rollback", NULL) != RC_OK)
 		s->tx.lost = true;
 	s->tx.open = s->tx.failed = false;
 }
@@ -448,10 +462,12 @@ prepare(struct db_session *s, const struct db_sql *sql, struct db_stmt **out, st
 	}
 	if (mysql_stmt_prepare(st->h, sql->text, (unsigned long)strlen(sql->text)) != 0) {
 		rc = stmt_failed(st, TX_READ, "mysql.prepare", e);
-	} else if (mysql_stmt_param_count(st->h) != sql->nargs || mysql_stmt_field_count(st->h) != st->ncols) {
-		rc = err_set(e, RC_BUG, 0, "mysql.prepare", "%s has %lu arguments and %u columns, described are %u and %u",
-			     sql->name, (unsigned long)mysql_stmt_param_count(st->h), mysql_stmt_field_count(st->h),
-			     sql->nargs, st->ncols);
+	} else if (mysql_stmt_param_count(st->h) != sql->nargs ||
+		   mysql_stmt_field_count(st->h) != st->ncols) {
+		rc = err_set(e, RC_BUG, 0, "mysql.prepare",
+			     "%s has %lu arguments and %u columns, described are %u and %u",
+			     sql->name, (unsigned long)mysql_stmt_param_count(st->h),
+			     mysql_stmt_field_count(st->h), sql->nargs, st->ncols);
 	}
 	if (rc == RC_OK)
 		*out = st;
@@ -494,7 +510,8 @@ bind_args(struct db_stmt *st, const struct db_value *args)
 			break;
 		case DB_TEXT:
 		case DB_BLOB:
-			b->buffer_type = args[a].type == DB_TEXT ? MYSQL_TYPE_STRING : MYSQL_TYPE_BLOB;
+			b->buffer_type =
+				args[a].type == DB_TEXT ? MYSQL_TYPE_STRING : MYSQL_TYPE_BLOB;
 			b->buffer = (void *)(uintptr_t)(args[a].p != NULL ? args[a].p : "");
 			b->buffer_length = (unsigned long)args[a].n;
 			break;
@@ -536,11 +553,12 @@ exec(struct db_stmt *st, const struct db_value *args, int64_t *affected, struct 
 }
 
 static enum rc
-exec_loop(struct db_stmt *st, const struct db_value *args, size_t nrows, int64_t *affected, size_t first,
-	  struct err *e)
+exec_loop(struct db_stmt *st, const struct db_value *args, size_t nrows, int64_t *affected,
+	  size_t first, struct err *e)
 {
 	for (size_t r = 0; r < nrows; r++) {
-		enum rc rc = exec(st, args + r * st->sql->nargs, affected != NULL ? &affected[r] : NULL, e);
+		enum rc rc = exec(st, args + r * st->sql->nargs,
+				  affected != NULL ? &affected[r] : NULL, e);
 
 		if (rc != RC_OK) {
 			if (e != NULL)
@@ -552,7 +570,8 @@ exec_loop(struct db_stmt *st, const struct db_value *args, size_t nrows, int64_t
 }
 
 #if defined HAVE_DECL_STMT_ATTR_ARRAY_SIZE && HAVE_DECL_STMT_ATTR_ARRAY_SIZE
-/* One column of a bulk: values, lengths and NULL marks side by side, as MariaDB's array binding wants them. */
+/* One column of a bulk: values, lengths and NULL marks side by side, as MariaDB's array binding
+ * wants them. */
 struct bulk_column {
 	int64_t *ints;
 	char **texts;
@@ -572,9 +591,11 @@ bulk_free(struct bulk_column *cols, unsigned n)
 	free(cols);
 }
 
-/* The type that a column has in all rows; DB_NULL when it is NULL in all, false when the rows differ. */
+/* The type that a column has in all rows; DB_NULL when it is NULL in all, false when the rows
+ * differ. */
 static bool
-column_type(const struct db_value *args, size_t nrows, unsigned nargs, unsigned a, enum db_type *type)
+column_type(const struct db_value *args, size_t nrows, unsigned nargs, unsigned a,
+	    enum db_type *type)
 {
 	*type = DB_NULL;
 	for (size_t r = 0; r < nrows; r++) {
@@ -590,8 +611,8 @@ column_type(const struct db_value *args, size_t nrows, unsigned nargs, unsigned 
 }
 
 static bool
-bulk_column_fill(struct bulk_column *col, MYSQL_BIND *b, const struct db_value *args, size_t nrows, unsigned nargs,
-		 unsigned a)
+bulk_column_fill(struct bulk_column *col, MYSQL_BIND *b, const struct db_value *args, size_t nrows,
+		 unsigned nargs, unsigned a)
 {
 	enum db_type type;
 
@@ -624,8 +645,9 @@ bulk_column_fill(struct bulk_column *col, MYSQL_BIND *b, const struct db_value *
 	return true;
 }
 
-/* Sends all rows at once. *done is false when they have to go one by one: their types differ, the server refused one
- * (which one it does not say), or not every row matched. The savepoint then undoes what was done. */
+/* Sends all rows at once. *done is false when they have to go one by one: their types differ, the
+ * server refused one (which one it does not say), or not every row matched. The savepoint then
+ * undoes what was done. */
 static enum rc
 exec_bulk(struct db_stmt *st, const struct db_value *args, size_t nrows, bool *done, struct err *e)
 {
@@ -656,7 +678,8 @@ exec_bulk(struct db_stmt *st, const struct db_value *args, size_t nrows, bool *d
 	}
 	*done = !refused && mysql_stmt_affected_rows(st->h) == nrows;
 	if (!*done)
-		rc = run_text(st->s, "ROLLBACK TO SAVEPOINT " SAVEPOINT, TX_WRITE, "mysql.exec_many", st->sql->name, e);
+		rc = run_text(st->s, "ROLLBACK TO SAVEPOINT " SAVEPOINT, TX_WRITE,
+			      "mysql.exec_many", st->sql->name, e);
 out:
 	if (sent)
 		mysql_stmt_attr_set(st->h, STMT_ATTR_ARRAY_SIZE, &none);
@@ -665,8 +688,8 @@ out:
 }
 
 static enum rc
-exec_piece(struct db_stmt *st, const struct db_value *args, size_t nrows, int64_t *affected, size_t first,
-	   struct err *e)
+exec_piece(struct db_stmt *st, const struct db_value *args, size_t nrows, int64_t *affected,
+	   size_t first, struct err *e)
 {
 	bool done = false;
 	enum rc rc;
@@ -684,15 +707,16 @@ exec_piece(struct db_stmt *st, const struct db_value *args, size_t nrows, int64_
 }
 #else
 static enum rc
-exec_piece(struct db_stmt *st, const struct db_value *args, size_t nrows, int64_t *affected, size_t first,
-	   struct err *e)
+exec_piece(struct db_stmt *st, const struct db_value *args, size_t nrows, int64_t *affected,
+	   size_t first, struct err *e)
 {
 	return exec_loop(st, args, nrows, affected, first, e);
 }
 #endif
 
 static enum rc
-exec_many(struct db_stmt *st, const struct db_value *args, size_t nrows, int64_t *affected, struct err *e)
+exec_many(struct db_stmt *st, const struct db_value *args, size_t nrows, int64_t *affected,
+	  struct err *e)
 {
 	unsigned nargs = st->sql->nargs;
 	enum rc rc = tx_check_call(&st->s->tx, "mysql.exec_many", e);
@@ -701,7 +725,8 @@ exec_many(struct db_stmt *st, const struct db_value *args, size_t nrows, int64_t
 		return rc;
 	if (!st->s->tx.open || st->ncols != 0)
 		return err_set(e, RC_BUG, 0, "mysql.exec_many",
-			       "%s: many rows need a transaction and a statement without columns", st->sql->name);
+			       "%s: many rows need a transaction and a statement without columns",
+			       st->sql->name);
 	for (size_t first = 0; first < nrows && rc == RC_OK;) {
 		size_t n = 0, bytes = 0;
 
@@ -710,13 +735,15 @@ exec_many(struct db_stmt *st, const struct db_value *args, size_t nrows, int64_t
 				bytes += args[(first + n) * nargs + a].n + 16;
 			n++;
 		}
-		rc = exec_piece(st, args + first * nargs, n, affected != NULL ? affected + first : NULL, first, e);
+		rc = exec_piece(st, args + first * nargs, n,
+				affected != NULL ? affected + first : NULL, first, e);
 		first += n;
 	}
 	return rc;
 }
 
-/* Takes one cell of the current row. Text that was cut is fetched again into a buffer of its size. */
+/* Takes one cell of the current row. Text that was cut is fetched again into a buffer of its
+ * size. */
 static enum rc
 take_cell(struct db_stmt *st, unsigned c, struct db_value *v, bool *rebind, struct err *e)
 {
@@ -727,7 +754,8 @@ take_cell(struct db_stmt *st, unsigned c, struct db_value *v, bool *rebind, stru
 		return RC_OK;
 	if (st->sql->cols[c] == 'i') {
 		if (cell->error)
-			return err_set(e, RC_DATA, 0, "mysql.fetch", "%s: column %u is not a whole number of 64 bits",
+			return err_set(e, RC_DATA, 0, "mysql.fetch",
+				       "%s: column %u is not a whole number of 64 bits",
 				       st->sql->name, c + 1);
 		v->type = DB_INT;
 		v->i = cell->i;
@@ -735,7 +763,8 @@ take_cell(struct db_stmt *st, unsigned c, struct db_value *v, bool *rebind, stru
 	}
 	if (cell->len >= cell->size) {
 		if (!cell_resize(cell, cell->len + 1))
-			return err_set(e, RC_NOMEM, 0, "mysql.fetch", "%s: no memory for column %u", st->sql->name, c + 1);
+			return err_set(e, RC_NOMEM, 0, "mysql.fetch", "%s: no memory for column %u",
+				       st->sql->name, c + 1);
 		bind_cell(st, c);
 		*rebind = true;
 		if (mysql_stmt_fetch_column(st->h, &st->out[c], c, 0) != 0)

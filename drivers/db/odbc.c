@@ -1,11 +1,11 @@
 /* odbc.c - the database contract over unixODBC.
  *
- * DIAGNOSTICS. SQLSTATE and native number become classes by odbc_diag.c. Only begin(), commit() and rollback() touch
- * transactions: turning autocommit on commits on every driver, so it happens with no transaction open only.
- * SQLite is given BEGIN IMMEDIATE as text, since the transaction that its driver opens is a deferred one, which fails with
- * BUSY when it first writes. A session whose transaction cannot be ended is lost.
- * What the drivers do by themselves was measured with psqlODBC 13.02, MariaDB Connector/ODBC 3.1.15 and libsqliteodbc
- * 0.9998 under unixODBC 2.3.11. */
+ * DIAGNOSTICS. SQLSTATE and native number become classes by odbc_diag.c. Only begin(), commit() and
+ * rollback() touch transactions: turning autocommit on commits on every driver, so it happens with
+ * no transaction open only. SQLite is given BEGIN IMMEDIATE as text, since the transaction that its
+ * driver opens is a deferred one, which fails with BUSY when it first writes. A session whose
+ * transaction cannot be ended is lost. What the drivers do by themselves was measured with psqlODBC
+ * 13.02, MariaDB Connector/ODBC 3.1.15 and libsqliteodbc 0.9998 under unixODBC 2.3.11. */
 #include "config.h"
 #include <pthread.h>
 #include <sql.h>
@@ -45,8 +45,9 @@ struct db_stmt {
 	bool has_rows;
 };
 
-/* SQLCancel() opens a connection of its own to some servers and may block as long as connecting does, so a
- * helper thread calls it. The helper may outlive the session: the last one out frees this. */
+/* SQLCancel() opens a connection of its own to some servers and may block as long as connecting
+ * does, so a helper thread calls it. The helper may outlive the session: the last one out frees
+ * this. */
 struct canceller {
 	pthread_mutex_t lock;
 	SQLHSTMT running; /* SQL_NULL_HSTMT between calls */
@@ -65,21 +66,24 @@ struct db_session {
 	char product[96];
 };
 
-/* What a driver must be told so that it keeps the contract. Appended to the connection string: a keyword that
- * stands there already wins, one from the DSN does not. */
+/* What a driver must be told so that it keeps the contract. Appended to the connection string: a
+ * keyword that stands there already wins, one from the DSN does not. */
 struct driver_needs {
-	const char *driver_name; /* SQL_DRIVER_NAME holds this */
+	const char *library; /* SQL_DRIVER_NAME holds this, and so may the connection string */
+	const char *name;    /* what distributions call it; the connection string may say this */
 	const char *keywords;
 };
 
 static const struct driver_needs driver_needs[] = {
-	/* No cursors on the server, bytes as bytes, no savepoint round every statement, and no log files: the driver's
-	 * own would hold message texts. */
-	{"psqlodbc", "UseDeclareFetch=0;ByteaAsLongVarBinary=1;BoolsAsChar=0;Protocol=7.4-1;Debug=0;CommLog=0"},
+	/* No cursors on the server, bytes as bytes, no savepoint round every statement, and no log
+	 * files: the driver's own would hold message texts. */
+	{ "psqlodbc", "PostgreSQL",
+	  "UseDeclareFetch=0;ByteaAsLongVarBinary=1;BoolsAsChar=0;Protocol=7.4-1;Debug=0;CommLog="
+	  "0" },
 	/* 2 is FLAG_FOUND_ROWS: an UPDATE to the same value counts. */
-	{"maodbc", "OPTION=2;CHARSET=utf8mb4"},
-	{"myodbc", "OPTION=2;CHARSET=utf8mb4"},
-	{"sqlite3odbc", "BigInt=1;NoWCHAR=1;SyncPragma=FULL"},
+	{ "maodbc", "MariaDB", "OPTION=2;CHARSET=utf8mb4" },
+	{ "myodbc", "MySQL", "OPTION=2;CHARSET=utf8mb4" },
+	{ "sqlite3odbc", "SQLite3", "BigInt=1;NoWCHAR=1;SyncPragma=FULL" },
 };
 
 /* ---- cancelling ---- */
@@ -165,7 +169,8 @@ is_dead(struct db_session *s)
 {
 	SQLUINTEGER dead = SQL_CD_FALSE;
 
-	if (!SQL_SUCCEEDED(SQLGetConnectAttr(s->dbc, SQL_ATTR_CONNECTION_DEAD, &dead, sizeof dead, NULL)))
+	if (!SQL_SUCCEEDED(
+		    SQLGetConnectAttr(s->dbc, SQL_ATTR_CONNECTION_DEAD, &dead, sizeof dead, NULL)))
 		return false;
 	return dead == SQL_CD_TRUE;
 }
@@ -179,19 +184,21 @@ end_by_rollback(struct db_session *s)
 	if (s->product_id == ODBC_SQLITE) {
 		SQLHSTMT h;
 
-		/* The driver ends only what it began; where it did, or SQLite itself gave up, there is nothing to end. */
+		/* The driver ends only what it began; where it did, or SQLite itself gave up, there
+		 * is nothing to end. */
 		if (!SQL_SUCCEEDED(SQLAllocHandle(SQL_HANDLE_STMT, s->dbc, &h)))
 			return false;
-		(void)SQLExecDirect(h, (SQLCHAR *)(uintptr_t)"ROLLBACK", SQL_NTS);
+		(void)SQLExecDirect(h, (SQLCHAR *)(uintptr_t) "ROLLBACK", SQL_NTS);
 		SQLFreeHandle(SQL_HANDLE_STMT, h);
 		return true;
 	}
-	return ended && SQL_SUCCEEDED(SQLSetConnectAttr(s->dbc, SQL_ATTR_AUTOCOMMIT, (SQLPOINTER)SQL_AUTOCOMMIT_ON, 0));
+	return ended && SQL_SUCCEEDED(SQLSetConnectAttr(s->dbc, SQL_ATTR_AUTOCOMMIT,
+							(SQLPOINTER)SQL_AUTOCOMMIT_ON, 0));
 }
 
 static enum rc
-failed(struct db_session *s, SQLSMALLINT type, SQLHANDLE handle, enum tx_call call, const char *where,
-       const char *what, struct err *e)
+failed(struct db_session *s, SQLSMALLINT type, SQLHANDLE handle, enum tx_call call,
+       const char *where, const char *what, struct err *e)
 {
 	const struct db_fact *f;
 	struct odbc_diag d;
@@ -233,11 +240,11 @@ process_fini(void)
 {
 }
 
-/* Appends ";KEY=value", in braces where the value needs them: psqlODBC takes braces for a part of the user's name. */
+/* Appends ";KEY=value" or ";KEY={value}". psqlODBC decodes %20 and + in a password without braces,
+ * and takes braces round a user's name for a part of it. */
 static bool
-append_value(char *conn, size_t size, const char *key, const char *value)
+append_value(char *conn, size_t size, const char *key, const char *value, bool plain)
 {
-	bool plain = value[strcspn(value, "[]{}(),;?*=!@ ")] == '\0';
 	size_t n = strlen(conn);
 	int put = snprintf(conn + n, size - n, ";%s=%s", key, plain ? value : "{");
 
@@ -258,8 +265,8 @@ append_value(char *conn, size_t size, const char *key, const char *value)
 	return true;
 }
 
-/* Writes the whole connection string into conn. The DSN or driver stays in front, as it must. Timeout is SQLite's
- * time to wait for a lock, which would be 100 s. */
+/* Writes the whole connection string into conn. The DSN or driver stays in front, as it must.
+ * Timeout is SQLite's time to wait for a lock, which would be 100 s. */
 static bool
 build_connection(char *conn, size_t size, const struct db_params *p, const char *keywords)
 {
@@ -270,14 +277,18 @@ build_connection(char *conn, size_t size, const struct db_params *p, const char 
 	while (n > 0 && p->connection[n - 1] == ';')
 		n--;
 	if (strstr(keywords, "SyncPragma") != NULL)
-		put = snprintf(conn, size, "%.*s;%s;Timeout=%u", (int)n, p->connection, keywords, wait_ms);
+		put = snprintf(conn, size, "%.*s;%s;Timeout=%u", (int)n, p->connection, keywords,
+			       wait_ms);
 	else
-		put = snprintf(conn, size, "%.*s%s%s", (int)n, p->connection, keywords[0] != '\0' ? ";" : "", keywords);
+		put = snprintf(conn, size, "%.*s%s%s", (int)n, p->connection,
+			       keywords[0] != '\0' ? ";" : "", keywords);
 	if (put < 0 || (size_t)put >= size)
 		return false;
-	if (p->user != NULL && p->user[0] != '\0' && !append_value(conn, size, "UID", p->user))
+	if (p->user != NULL && p->user[0] != '\0' &&
+	    !append_value(conn, size, "UID", p->user, strpbrk(p->user, ";{}") == NULL))
 		return false;
-	return p->password == NULL || p->password[0] == '\0' || append_value(conn, size, "PWD", p->password);
+	return p->password == NULL || p->password[0] == '\0' ||
+	       append_value(conn, size, "PWD", p->password, false);
 }
 
 /* A driver may quote its connection string. */
@@ -315,14 +326,18 @@ connect_once(struct db_session *s, const struct db_params *p, const char *keywor
 	if (!SQL_SUCCEEDED(SQLAllocHandle(SQL_HANDLE_DBC, s->env, &s->dbc)))
 		return err_set(e, RC_NOMEM, 0, "odbc.open", "no memory for a session");
 	if (!build_connection(conn, sizeof conn, p, keywords))
-		return err_set(e, RC_CONFIG, 0, "odbc.open", "database.connection is longer than %d bytes",
-			       CONNECTION_BYTES - 1);
+		return err_set(e, RC_CONFIG, 0, "odbc.open",
+			       "database.connection is longer than %d bytes", CONNECTION_BYTES - 1);
 	if (connect_s != 0)
-		SQLSetConnectAttr(s->dbc, SQL_ATTR_LOGIN_TIMEOUT, (SQLPOINTER)(uintptr_t)connect_s, 0);
-	/* Drivers without such a time-out refuse it, some with a warning only; the lane's watch stands behind. */
+		SQLSetConnectAttr(s->dbc, SQL_ATTR_LOGIN_TIMEOUT, (SQLPOINTER)(uintptr_t)connect_s,
+				  0);
+	/* Drivers without such a time-out refuse it, some with a warning only; the lane's watch
+	 * stands behind. */
 	if (s->timeout_s != 0)
-		SQLSetConnectAttr(s->dbc, SQL_ATTR_CONNECTION_TIMEOUT, (SQLPOINTER)(uintptr_t)(s->timeout_s + 2), 0);
-	ret = SQLDriverConnect(s->dbc, NULL, (SQLCHAR *)conn, SQL_NTS, NULL, 0, NULL, SQL_DRIVER_NOPROMPT);
+		SQLSetConnectAttr(s->dbc, SQL_ATTR_CONNECTION_TIMEOUT,
+				  (SQLPOINTER)(uintptr_t)(s->timeout_s + 2), 0);
+	ret = SQLDriverConnect(s->dbc, NULL, (SQLCHAR *)conn, SQL_NTS, NULL, 0, NULL,
+			       SQL_DRIVER_NOPROMPT);
 	wipe(conn, sizeof conn);
 	if (SQL_SUCCEEDED(ret))
 		return RC_OK;
@@ -349,11 +364,13 @@ disconnect(struct db_session *s)
 	s->dbc = SQL_NULL_HDBC;
 }
 
+/* "" when text names no driver of the table. */
 static const char *
-find_needs(const char *driver_name)
+find_needs(const char *text)
 {
 	for (size_t i = 0; i < sizeof driver_needs / sizeof driver_needs[0]; i++) {
-		if (strcasestr(driver_name, driver_needs[i].driver_name) != NULL)
+		if (strcasestr(text, driver_needs[i].library) != NULL ||
+		    strcasestr(text, driver_needs[i].name) != NULL)
 			return driver_needs[i].keywords;
 	}
 	return "";
@@ -371,7 +388,8 @@ get_info(struct db_session *s, SQLUSMALLINT what, char *buf, size_t size)
 
 /* "10.11.000019" is 10.11.19, and psqlODBC says 15.0.18 for 15.18. */
 static void
-plain_version(char *out, size_t size, const char *name, const char *version, enum odbc_product product)
+plain_version(char *out, size_t size, const char *name, const char *version,
+	      enum odbc_product product)
 {
 	unsigned a = 0, b = 0, c = 0;
 
@@ -409,8 +427,8 @@ alloc_stmt(struct db_session *s, SQLHSTMT *h, const char *where, const char *wha
 }
 
 static enum rc
-run_text(struct db_session *s, const char *text, enum tx_call call, const char *where, const char *what,
-	 struct err *e)
+run_text(struct db_session *s, const char *text, enum tx_call call, const char *where,
+	 const char *what, struct err *e)
 {
 	SQLHSTMT h;
 	SQLRETURN ret;
@@ -433,7 +451,8 @@ set_limits(struct db_session *s, unsigned timeout_ms, struct err *e)
 {
 	char text[80];
 
-	for (unsigned i = 0; db_limit_text(odbc_dialect(s->product_id), i, timeout_ms, text, sizeof text); i++) {
+	for (unsigned i = 0;
+	     db_limit_text(odbc_dialect(s->product_id), i, timeout_ms, text, sizeof text); i++) {
 		enum rc rc = run_text(s, text, TX_READ, "odbc.open", "setting the time-outs", e);
 
 		if (rc != RC_OK && rc != RC_CONFIG)
@@ -486,29 +505,32 @@ open_session(const struct db_params *p, struct db_session **out, struct err *e)
 {
 	struct db_session *s;
 	char driver_name[64];
-	const char *needs;
+	const char *needs, *guess;
 	enum rc rc;
 
 	if (p->connection == NULL || p->connection[0] == '\0')
-		return err_set(e, RC_CONFIG, 0, "odbc.open",
-			       "database.connection is empty; write \"DSN=...\" or \"Driver=...;...\"");
+		return err_set(
+			e, RC_CONFIG, 0, "odbc.open",
+			"database.connection is empty; write \"DSN=...\" or \"Driver=...;...\"");
 	s = calloc(1, sizeof *s);
 	if (s == NULL)
 		return err_set(e, RC_NOMEM, 0, "odbc.open", "no memory for a session");
 	s->timeout_s = db_whole_seconds(p->statement_timeout_ms);
 	s->canceller = canceller_new();
-	if (s->canceller == NULL || !SQL_SUCCEEDED(SQLAllocHandle(SQL_HANDLE_ENV, SQL_NULL_HANDLE, &s->env))) {
+	if (s->canceller == NULL ||
+	    !SQL_SUCCEEDED(SQLAllocHandle(SQL_HANDLE_ENV, SQL_NULL_HANDLE, &s->env))) {
 		rc = err_set(e, RC_NOMEM, 0, "odbc.open", "no memory for a session");
 		goto out;
 	}
 	SQLSetEnvAttr(s->env, SQL_ATTR_ODBC_VERSION, (SQLPOINTER)SQL_OV_ODBC3, 0);
-	rc = connect_once(s, p, "", e);
+	guess = find_needs(p->connection);
+	rc = connect_once(s, p, guess, e);
 	if (rc != RC_OK)
 		goto out;
 	/* Which driver stands behind a DSN is known only now, and only now what it must be told. */
 	get_info(s, SQL_DRIVER_NAME, driver_name, sizeof driver_name);
 	needs = find_needs(driver_name);
-	if (needs[0] != '\0') {
+	if (strcmp(needs, guess) != 0) {
 		disconnect(s);
 		rc = connect_once(s, p, needs, e);
 		if (rc != RC_OK)
@@ -564,7 +586,8 @@ begin(struct db_session *s, struct err *e)
 		return rc;
 	if (s->product_id == ODBC_SQLITE)
 		rc = run_text(s, "BEGIN IMMEDIATE", TX_READ, "odbc.begin", "begin", e);
-	else if (!SQL_SUCCEEDED(SQLSetConnectAttr(s->dbc, SQL_ATTR_AUTOCOMMIT, (SQLPOINTER)SQL_AUTOCOMMIT_OFF, 0)))
+	else if (!SQL_SUCCEEDED(SQLSetConnectAttr(s->dbc, SQL_ATTR_AUTOCOMMIT,
+						  (SQLPOINTER)SQL_AUTOCOMMIT_OFF, 0)))
 		rc = failed(s, SQL_HANDLE_DBC, s->dbc, TX_READ, "odbc.begin", "begin", e);
 	if (rc == RC_OK)
 		s->tx.open = true;
@@ -596,7 +619,8 @@ commit(struct db_session *s, struct err *e)
 		return failed(s, SQL_HANDLE_DBC, s->dbc, TX_COMMIT, "odbc.commit", "commit", e);
 	s->tx.open = false;
 	/* The commit stands; a session that cannot go on says so at its next call. */
-	if (!SQL_SUCCEEDED(SQLSetConnectAttr(s->dbc, SQL_ATTR_AUTOCOMMIT, (SQLPOINTER)SQL_AUTOCOMMIT_ON, 0)))
+	if (!SQL_SUCCEEDED(SQLSetConnectAttr(s->dbc, SQL_ATTR_AUTOCOMMIT,
+					     (SQLPOINTER)SQL_AUTOCOMMIT_ON, 0)))
 		s->tx.lost = true;
 	return RC_OK;
 }
@@ -636,10 +660,10 @@ bind_cell(struct db_stmt *st, unsigned c)
 	if (!st->s->can_refetch)
 		return true;
 	if (st->sql->cols[c] == 'i')
-		return SQL_SUCCEEDED(SQLBindCol(st->h, (SQLUSMALLINT)(c + 1), SQL_C_SBIGINT, &cell->i, sizeof cell->i,
-						&cell->ind));
-	return SQL_SUCCEEDED(SQLBindCol(st->h, (SQLUSMALLINT)(c + 1), cell_type(st, c), cell->buf, (SQLLEN)cell->size,
-					&cell->ind));
+		return SQL_SUCCEEDED(SQLBindCol(st->h, (SQLUSMALLINT)(c + 1), SQL_C_SBIGINT,
+						&cell->i, sizeof cell->i, &cell->ind));
+	return SQL_SUCCEEDED(SQLBindCol(st->h, (SQLUSMALLINT)(c + 1), cell_type(st, c), cell->buf,
+					(SQLLEN)cell->size, &cell->ind));
 }
 
 static enum rc
@@ -717,22 +741,24 @@ bind_arg(struct db_stmt *st, unsigned a, const struct db_value *v)
 	switch (v->type) {
 	case DB_NULL:
 		st->arg_inds[a] = SQL_NULL_DATA;
-		return SQLBindParameter(st->h, at, SQL_PARAM_INPUT, SQL_C_CHAR, SQL_VARCHAR, 1, 0, p, 0, &st->arg_inds[a]);
+		return SQLBindParameter(st->h, at, SQL_PARAM_INPUT, SQL_C_CHAR, SQL_VARCHAR, 1, 0,
+					p, 0, &st->arg_inds[a]);
 	case DB_INT:
 		st->arg_inds[a] = 0;
 		return SQLBindParameter(st->h, at, SQL_PARAM_INPUT, SQL_C_SBIGINT, SQL_BIGINT, 0, 0,
 					(SQLPOINTER)(uintptr_t)&v->i, 0, &st->arg_inds[a]);
 	case DB_TEXT:
-		return SQLBindParameter(st->h, at, SQL_PARAM_INPUT, SQL_C_CHAR, SQL_VARCHAR, size, 0, p, (SQLLEN)v->n,
-					&st->arg_inds[a]);
+		return SQLBindParameter(st->h, at, SQL_PARAM_INPUT, SQL_C_CHAR, SQL_VARCHAR, size,
+					0, p, (SQLLEN)v->n, &st->arg_inds[a]);
 	case DB_BLOB:
-		return SQLBindParameter(st->h, at, SQL_PARAM_INPUT, SQL_C_BINARY, SQL_VARBINARY, size, 0, p, (SQLLEN)v->n,
-					&st->arg_inds[a]);
+		return SQLBindParameter(st->h, at, SQL_PARAM_INPUT, SQL_C_BINARY, SQL_VARBINARY,
+					size, 0, p, (SQLLEN)v->n, &st->arg_inds[a]);
 	}
 	return SQL_ERROR;
 }
 
-/* SQL_NO_DATA is what an UPDATE that matched nothing, or RETURNING without a row, answers: no error, and no cursor. */
+/* SQL_NO_DATA is what an UPDATE that matched nothing, or RETURNING without a row, answers: no
+ * error, and no cursor. */
 static enum rc
 execute(struct db_stmt *st, const struct db_value *args, int64_t *affected, struct err *e)
 {
@@ -766,8 +792,8 @@ execute(struct db_stmt *st, const struct db_value *args, int64_t *affected, stru
 		return stmt_failed(st, call, "odbc.exec", e);
 	if (ncols != (SQLSMALLINT)st->ncols) {
 		st->s->tx.failed = st->s->tx.open;
-		return err_set(e, RC_BUG, 0, "odbc.exec", "%s has %d columns, described are %u", st->sql->name, ncols,
-			       st->ncols);
+		return err_set(e, RC_BUG, 0, "odbc.exec", "%s has %d columns, described are %u",
+			       st->sql->name, ncols, st->ncols);
 	}
 	return RC_OK;
 }
@@ -785,7 +811,8 @@ exec(struct db_stmt *st, const struct db_value *args, int64_t *affected, struct 
 
 /* A loop on every driver: none of the three tells the count of each row of a parameter array. */
 static enum rc
-exec_many(struct db_stmt *st, const struct db_value *args, size_t nrows, int64_t *affected, struct err *e)
+exec_many(struct db_stmt *st, const struct db_value *args, size_t nrows, int64_t *affected,
+	  struct err *e)
 {
 	enum rc rc = tx_check_call(&st->s->tx, "odbc.exec_many", e);
 
@@ -793,7 +820,8 @@ exec_many(struct db_stmt *st, const struct db_value *args, size_t nrows, int64_t
 		return rc;
 	if (!st->s->tx.open || st->ncols != 0)
 		return err_set(e, RC_BUG, 0, "odbc.exec_many",
-			       "%s: many rows need a transaction and a statement without columns", st->sql->name);
+			       "%s: many rows need a transaction and a statement without columns",
+			       st->sql->name);
 	for (size_t r = 0; r < nrows; r++) {
 		rc = exec(st, args + r * st->sql->nargs, affected != NULL ? &affected[r] : NULL, e);
 		if (rc != RC_OK) {
@@ -813,8 +841,8 @@ refetch(struct db_stmt *st, unsigned c, struct err *e)
 	size_t nul = st->sql->cols[c] == 't' ? 1 : 0, have = 0;
 
 	if (st->sql->cols[c] == 'i') {
-		if (!SQL_SUCCEEDED(SQLGetData(st->h, (SQLUSMALLINT)(c + 1), SQL_C_SBIGINT, &cell->i, sizeof cell->i,
-					      &cell->ind)))
+		if (!SQL_SUCCEEDED(SQLGetData(st->h, (SQLUSMALLINT)(c + 1), SQL_C_SBIGINT, &cell->i,
+					      sizeof cell->i, &cell->ind)))
 			return stmt_failed(st, TX_READ, "odbc.fetch", e);
 		return RC_OK;
 	}
@@ -822,8 +850,8 @@ refetch(struct db_stmt *st, unsigned c, struct err *e)
 		goto nomem;
 	for (;;) {
 		SQLLEN left = 0;
-		SQLRETURN ret = SQLGetData(st->h, (SQLUSMALLINT)(c + 1), cell_type(st, c), cell->buf + have,
-					   (SQLLEN)(cell->size - have), &left);
+		SQLRETURN ret = SQLGetData(st->h, (SQLUSMALLINT)(c + 1), cell_type(st, c),
+					   cell->buf + have, (SQLLEN)(cell->size - have), &left);
 
 		if (ret == SQL_NO_DATA)
 			break;
@@ -837,15 +865,18 @@ refetch(struct db_stmt *st, unsigned c, struct err *e)
 			have += (size_t)left;
 			break;
 		}
-		/* Cut: the buffer is full but for the NUL. left counts from the start of this piece. */
+		/* Cut: the buffer is full but for the NUL. left counts from the start of this
+		 * piece. */
 		have = cell->size - nul;
-		if (!cell_resize(cell, left == SQL_NO_TOTAL ? cell->size * 2 : have + (size_t)left + 2))
+		if (!cell_resize(cell,
+				 left == SQL_NO_TOTAL ? cell->size * 2 : have + (size_t)left + 2))
 			goto nomem;
 	}
 	cell->ind = (SQLLEN)have;
 	return RC_OK;
 nomem:
-	return err_set(e, RC_NOMEM, 0, "odbc.fetch", "%s: no memory for column %u", st->sql->name, c + 1);
+	return err_set(e, RC_NOMEM, 0, "odbc.fetch", "%s: no memory for column %u", st->sql->name,
+		       c + 1);
 }
 
 static enum rc
@@ -856,8 +887,8 @@ take_cell(struct db_stmt *st, unsigned c, struct db_value *v, struct err *e)
 	enum rc rc = RC_OK;
 
 	/* A buffer that is filled to the last byte has no room for our NUL. */
-	if (!st->s->can_refetch ||
-	    (!is_int && cell->ind != SQL_NULL_DATA && (cell->ind < 0 || (size_t)cell->ind >= cell->size)))
+	if (!st->s->can_refetch || (!is_int && cell->ind != SQL_NULL_DATA &&
+				    (cell->ind < 0 || (size_t)cell->ind >= cell->size)))
 		rc = refetch(st, c, e);
 	memset(v, 0, sizeof *v);
 	if (rc != RC_OK || cell->ind == SQL_NULL_DATA)

@@ -9,11 +9,11 @@ odbc_diag_read(SQLSMALLINT type, SQLHANDLE handle, struct odbc_diag *d)
 {
 	memset(d, 0, sizeof *d);
 	for (SQLSMALLINT i = 1; i < 16; i++) {
-		struct odbc_diag r = {.native = 0};
+		struct odbc_diag r = { .native = 0 };
 		SQLINTEGER native = 0;
 		SQLSMALLINT len;
-		SQLRETURN ret = SQLGetDiagRec(type, handle, i, (SQLCHAR *)r.sqlstate, &native, (SQLCHAR *)r.text,
-					      sizeof r.text, &len);
+		SQLRETURN ret = SQLGetDiagRec(type, handle, i, (SQLCHAR *)r.sqlstate, &native,
+					      (SQLCHAR *)r.text, sizeof r.text, &len);
 
 		if (!SQL_SUCCEEDED(ret))
 			break;
@@ -42,13 +42,18 @@ odbc_plain_text(const struct odbc_diag *d)
 	return text;
 }
 
-static const struct db_fact lost_fact = {RC_LOST, false, ""};
-static const struct db_fact login_fact = {RC_CONFIG, false, "check database.user and database.password_file"};
-static const struct db_fact name_fact = {RC_CONFIG, false, "check database.connection and database.user"};
-static const struct db_fact tls_fact = {RC_CONFIG, false,
-					"check the TLS settings in database.connection and the server's certificate"};
-static const struct db_fact reach_fact = {RC_LOST, false,
-					  "check that the server runs, and host and port in database.connection"};
+static const struct db_fact lost_fact = { RC_LOST, false, "" };
+static const struct db_fact login_fact = { RC_CONFIG, false,
+					   "check database.user and database.password_file" };
+static const struct db_fact name_fact = { RC_CONFIG, false,
+					  "check database.connection and database.user" };
+static const struct db_fact tls_fact = {
+	RC_CONFIG, false,
+	"check the TLS settings in database.connection and the server's certificate"
+};
+static const struct db_fact reach_fact = {
+	RC_LOST, false, "check that the server runs, and host and port in database.connection"
+};
 
 const struct db_fact *
 odbc_fact(enum odbc_product product, const struct odbc_diag *d, bool dead)
@@ -57,10 +62,12 @@ odbc_fact(enum odbc_product product, const struct odbc_diag *d, bool dead)
 
 	switch (product) {
 	case ODBC_MYSQL:
-		f = d->native >= 1000 ? db_fact_mysql(d->native, d->sqlstate) : db_fact_sqlstate(d->sqlstate);
+		f = d->native >= 1000 ? db_fact_mysql(d->native, d->sqlstate)
+				      : db_fact_sqlstate(d->sqlstate);
 		break;
 	case ODBC_SQLITE:
-		/* The driver says HY000 to everything; the driver manager says IM and HY with native 0. */
+		/* The driver says HY000 to everything; the driver manager says IM and HY with
+		 * native 0. */
 		f = d->native > 0 ? db_fact_sqlite(d->native) : db_fact_sqlstate(d->sqlstate);
 		break;
 	case ODBC_POSTGRESQL:
@@ -74,8 +81,8 @@ odbc_fact(enum odbc_product product, const struct odbc_diag *d, bool dead)
 	return f != NULL ? f : db_fact_unknown();
 }
 
-/* psqlODBC gives 08001 to every refusal and only the text tells them apart; where the server speaks another language
- * the refusal stays LOST, which is repeated and shown as well. */
+/* psqlODBC gives 08001 to every refusal and only the text tells them apart; where the server speaks
+ * another language the refusal stays LOST, which is repeated and shown as well. */
 static const struct db_fact *
 postgresql_connect_fact(const char *text)
 {
@@ -83,20 +90,20 @@ postgresql_connect_fact(const char *text)
 		const char *word;
 		const struct db_fact *fact;
 	} words[] = {
-		{"password authentication failed", &login_fact},
-		{"no password supplied", &login_fact},
-		{"authentication failed", &login_fact},
-		{"no pg_hba.conf entry", &login_fact},
-		{"pg_hba.conf rejects", &login_fact},
-		{"is not permitted to log in", &login_fact},
-		{"permission denied for database", &login_fact},
-		{"does not exist", &name_fact},
-		{"certificate", &tls_fact},
-		{"server does not support SSL", &tls_fact},
-		{"invalid sslmode", &tls_fact},
-		{"could not read root", &tls_fact},
-		{"does not match host name", &tls_fact},
-		{"invalid connection option", &name_fact},
+		{ "password authentication failed", &login_fact },
+		{ "no password supplied", &login_fact },
+		{ "authentication failed", &login_fact },
+		{ "no pg_hba.conf entry", &login_fact },
+		{ "pg_hba.conf rejects", &login_fact },
+		{ "is not permitted to log in", &login_fact },
+		{ "permission denied for database", &login_fact },
+		{ "does not exist", &name_fact },
+		{ "certificate", &tls_fact },
+		{ "server does not support SSL", &tls_fact },
+		{ "invalid sslmode", &tls_fact },
+		{ "could not read root", &tls_fact },
+		{ "does not match host name", &tls_fact },
+		{ "invalid connection option", &name_fact },
 	};
 
 	for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {

@@ -1,7 +1,8 @@
 /* odbc_diag.h - diagnostics of unixODBC and its drivers, and what they mean for each product.
  *
- * Pure but for reading a handle's diagnostic records, which must happen before any other call on the handle (asking for
- * the row count replaces them). The thread that owns the handle; nothing is freed. */
+ * Pure but for reading a handle's diagnostic records, which must happen before any other call on
+ * the handle (asking for the row count replaces them). The thread that owns the handle; nothing is
+ * freed. */
 #ifndef MTRELAY_ODBC_DIAG_H
 #define MTRELAY_ODBC_DIAG_H
 #include <sql.h>
@@ -19,7 +20,8 @@ struct odbc_diag {
 
 /* The first record that is not a mere warning, else the first; "" and 0 when there is none. */
 void odbc_diag_read(SQLSMALLINT type, SQLHANDLE handle, struct odbc_diag *d);
-/* The message behind the driver's name: "[ma-3.1.15][10.11.6-MariaDB]Unknown table" without its brackets. */
+/* The message behind the driver's name: "[ma-3.1.15][10.11.6-MariaDB]Unknown table" without its
+ * brackets. */
 const char *odbc_plain_text(const struct odbc_diag *d);
 /* What d means. dead tells that the driver reports the connection as dead. */
 const struct db_fact *odbc_fact(enum odbc_product product, const struct odbc_diag *d, bool dead);

@@ -7,7 +7,8 @@ tx_check_call(const struct tx *t, const char *where, struct err *e)
 	if (t->lost)
 		return err_set(e, RC_LOST, 0, where, "the session was lost before; open a new one");
 	if (t->failed)
-		return err_set(e, RC_BUG, 0, where, "a statement of this transaction failed; roll back first");
+		return err_set(e, RC_BUG, 0, where,
+			       "a statement of this transaction failed; roll back first");
 	return RC_OK;
 }
 
@@ -48,8 +49,8 @@ tx_failed(struct tx *t, enum tx_call call, enum rc rc)
 		t->failed = t->open;
 		if (call != TX_COMMIT)
 			return rc;
-		/* A COMMIT that fails for another reason (I/O error, error in the binary log) may have
-		 * reached the disk or a replica all the same. */
+		/* A COMMIT that fails for another reason (I/O error, error in the binary log) may
+		 * have reached the disk or a replica all the same. */
 		t->lost = true;
 		return RC_UNSURE;
 	case RC_LOST:

@@ -23,24 +23,30 @@ struct words {
 };
 
 static const struct words all_words[] = {
-	{"mysql",
-	 "CREATE TABLE mtr_contract (id BIGINT NOT NULL PRIMARY KEY, txt LONGTEXT, bin LONGBLOB, uniq VARCHAR(40) UNIQUE,"
-	 " num BIGINT) ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4",
-	 "CREATE TABLE mtr_child (id BIGINT NOT NULL PRIMARY KEY, parent BIGINT NOT NULL,"
-	 " FOREIGN KEY (parent) REFERENCES mtr_contract (id)) ENGINE=InnoDB",
-	 "SELECT CONNECTION_ID()", "KILL %lld", "SELECT SLEEP(20)", true},
-	{"postgresql",
-	 "CREATE TABLE mtr_contract (id BIGINT NOT NULL PRIMARY KEY, txt TEXT, bin BYTEA, uniq VARCHAR(40) UNIQUE, num BIGINT)",
-	 "CREATE TABLE mtr_child (id BIGINT NOT NULL PRIMARY KEY, parent BIGINT NOT NULL REFERENCES mtr_contract (id)"
-	 " DEFERRABLE INITIALLY DEFERRED)",
-	 "SELECT pg_backend_pid()", "SELECT pg_terminate_backend(%lld)", "SELECT CAST(pg_sleep(20) AS TEXT)", true},
-	{"sqlite",
-	 "CREATE TABLE mtr_contract (id INTEGER NOT NULL PRIMARY KEY, txt TEXT, bin BLOB, uniq TEXT UNIQUE, num BIGINT)",
-	 "CREATE TABLE mtr_child (id INTEGER NOT NULL PRIMARY KEY, parent BIGINT NOT NULL CHECK (parent < 1000))",
-	 NULL, NULL,
-	 "WITH RECURSIVE c(n) AS (VALUES(1) UNION ALL SELECT n + 1 FROM c WHERE n < 4000000000)"
-	 " SELECT CAST(MAX(n) AS TEXT) FROM c",
-	 false},
+	{ "mysql",
+	  "CREATE TABLE mtr_contract (id BIGINT NOT NULL PRIMARY KEY, txt LONGTEXT, bin LONGBLOB, "
+	  "uniq VARCHAR(40) UNIQUE,"
+	  " num BIGINT) ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4",
+	  "CREATE TABLE mtr_child (id BIGINT NOT NULL PRIMARY KEY, parent BIGINT NOT NULL,"
+	  " FOREIGN KEY (parent) REFERENCES mtr_contract (id)) ENGINE=InnoDB",
+	  "SELECT CONNECTION_ID()", "KILL %lld", "SELECT SLEEP(20)", true },
+	{ "postgresql",
+	  "CREATE TABLE mtr_contract (id BIGINT NOT NULL PRIMARY KEY, txt TEXT, bin BYTEA, uniq "
+	  "VARCHAR(40) UNIQUE, num BIGINT)",
+	  "CREATE TABLE mtr_child (id BIGINT NOT NULL PRIMARY KEY, parent BIGINT NOT NULL "
+	  "REFERENCES mtr_contract (id)"
+	  " DEFERRABLE INITIALLY DEFERRED)",
+	  "SELECT pg_backend_pid()", "SELECT pg_terminate_backend(%lld)",
+	  "SELECT CAST(pg_sleep(20) AS TEXT)", true },
+	{ "sqlite",
+	  "CREATE TABLE mtr_contract (id INTEGER NOT NULL PRIMARY KEY, txt TEXT, bin BLOB, uniq "
+	  "TEXT UNIQUE, num BIGINT)",
+	  "CREATE TABLE mtr_child (id INTEGER NOT NULL PRIMARY KEY, parent BIGINT NOT NULL CHECK "
+	  "(parent < 1000))",
+	  NULL, NULL,
+	  "WITH RECURSIVE c(n) AS (VALUES(1) UNION ALL SELECT n + 1 FROM c WHERE n < 4000000000)"
+	  " SELECT CAST(MAX(n) AS TEXT) FROM c",
+	  false },
 };
 
 static const struct db_target *target;
@@ -49,10 +55,10 @@ static const struct words *words;
 static struct db_session *s;
 static struct err e;
 
-#define ARG_NULL ((struct db_value){.type = DB_NULL})
-#define ARG_INT(v) ((struct db_value){.type = DB_INT, .i = (v)})
-#define ARG_TEXT(v) ((struct db_value){.type = DB_TEXT, .p = (v), .n = strlen(v)})
-#define ARG_BYTES(t, v, len) ((struct db_value){.type = (t), .p = (v), .n = (len)})
+#define ARG_NULL ((struct db_value){ .type = DB_NULL })
+#define ARG_INT(v) ((struct db_value){ .type = DB_INT, .i = (v) })
+#define ARG_TEXT(v) ((struct db_value){ .type = DB_TEXT, .p = (v), .n = strlen(v) })
+#define ARG_BYTES(t, v, len) ((struct db_value){ .type = (t), .p = (v), .n = (len) })
 
 static const struct db_sql insert_sql = {
 	.name = "insert",
@@ -106,7 +112,7 @@ static const struct db_sql child_sql = {
 static void
 pause_ms(long ms)
 {
-	struct timespec t = {ms / 1000, ms % 1000 * 1000000};
+	struct timespec t = { ms / 1000, ms % 1000 * 1000000 };
 
 	nanosleep(&t, NULL);
 }
@@ -124,8 +130,8 @@ static void
 check_rc(enum rc got, enum rc want, const char *what)
 {
 	if (got != want)
-		fail_msg("%s: %s instead of %s: [%s] %d %s", what, rc_name(got), rc_name(want), e.sqlstate, e.native,
-			 got == RC_OK ? "" : e.text);
+		fail_msg("%s: %s instead of %s: [%s] %d %s", what, rc_name(got), rc_name(want),
+			 e.sqlstate, e.native, got == RC_OK ? "" : e.text);
 }
 
 static struct db_session *
@@ -157,7 +163,7 @@ prepare_on(struct db_session *on, const struct db_sql *sql)
 static void
 insert_on(struct db_session *on, int64_t id, const char *text)
 {
-	struct db_value args[5] = {ARG_INT(id), ARG_TEXT(text), ARG_NULL, ARG_NULL, ARG_INT(0)};
+	struct db_value args[5] = { ARG_INT(id), ARG_TEXT(text), ARG_NULL, ARG_NULL, ARG_INT(0) };
 	struct db_stmt *st = prepare_on(on, &insert_sql);
 	int64_t n = -7;
 
@@ -233,10 +239,12 @@ group_setup(void **state)
 	}
 	if (words == NULL)
 		return -1;
-	print_message("# %s: %s, dialect %s\n", target->title, db->product(made), db->dialect(made));
+	print_message("# %s: %s, dialect %s\n", target->title, db->product(made),
+		      db->dialect(made));
 	(void)db->exec_text(made, "DROP TABLE mtr_child", &e);
 	(void)db->exec_text(made, "DROP TABLE mtr_contract", &e);
-	if (db->exec_text(made, words->create, &e) != RC_OK || db->exec_text(made, words->create_child, &e) != RC_OK) {
+	if (db->exec_text(made, words->create, &e) != RC_OK ||
+	    db->exec_text(made, words->create_child, &e) != RC_OK) {
 		print_error("%s\n", e.text);
 		return -1;
 	}
@@ -264,8 +272,11 @@ setup(void **state)
 {
 	struct db_stmt *st;
 	static const struct db_sql clean[] = {
-		{.name = "clean", .text = "DELETE FROM mtr_child", .cols = "", .is_write = true},
-		{.name = "clean", .text = "DELETE FROM mtr_contract", .cols = "", .is_write = true},
+		{ .name = "clean", .text = "DELETE FROM mtr_child", .cols = "", .is_write = true },
+		{ .name = "clean",
+		  .text = "DELETE FROM mtr_contract",
+		  .cols = "",
+		  .is_write = true },
 	};
 
 	(void)state;
@@ -273,7 +284,8 @@ setup(void **state)
 	if (db->open(&target->params, &s, &e) != RC_OK)
 		return -1;
 	for (size_t i = 0; i < NELEM(clean); i++) {
-		if (db->prepare(s, &clean[i], &st, &e) != RC_OK || db->exec(st, NULL, NULL, &e) != RC_OK) {
+		if (db->prepare(s, &clean[i], &st, &e) != RC_OK ||
+		    db->exec(st, NULL, NULL, &e) != RC_OK) {
 			print_error("%s\n", e.text);
 			return -1;
 		}
@@ -319,22 +331,26 @@ types_come_back_as_they_went(void **state)
 		const char *what;
 		struct db_value txt, bin, num;
 	} rows[] = {
-		{"nulls", ARG_NULL, ARG_NULL, ARG_NULL},
-		{"empty", ARG_BYTES(DB_TEXT, "", 0), ARG_BYTES(DB_BLOB, "", 0), ARG_INT(0)},
-		{"empty, no pointer", ARG_BYTES(DB_TEXT, NULL, 0), ARG_BYTES(DB_BLOB, NULL, 0), ARG_INT(-1)},
-		{"one byte", ARG_TEXT("x"), ARG_BYTES(DB_BLOB, "\0", 1), ARG_INT(INT64_MAX)},
-		{"korean", ARG_BYTES(DB_TEXT, korean, sizeof korean - 1), ARG_BYTES(DB_BLOB, blob, sizeof blob),
-		 ARG_INT(INT64_MIN)},
-		{"lines", ARG_TEXT("a\nb\r\n\tc'd\"e\\f%g?h{i}j;--"), ARG_BYTES(DB_BLOB, "'\\\"", 3), ARG_INT(4294967296)},
-		{"255", ARG_BYTES(DB_TEXT, big, 255), ARG_BYTES(DB_BLOB, bytes, 255), ARG_INT(1)},
-		{"256", ARG_BYTES(DB_TEXT, big, 256), ARG_BYTES(DB_BLOB, bytes, 256), ARG_INT(1)},
-		{"511", ARG_BYTES(DB_TEXT, big, 511), ARG_BYTES(DB_BLOB, bytes, 511), ARG_INT(1)},
-		{"512", ARG_BYTES(DB_TEXT, big, 512), ARG_BYTES(DB_BLOB, bytes, 512), ARG_INT(1)},
-		{"513", ARG_BYTES(DB_TEXT, big, 513), ARG_BYTES(DB_BLOB, bytes, 513), ARG_INT(1)},
-		{"64 KiB", ARG_BYTES(DB_TEXT, big, 65536), ARG_BYTES(DB_BLOB, bytes, 65536), ARG_INT(1)},
-		{"1 MiB", ARG_BYTES(DB_TEXT, big, sizeof big), ARG_BYTES(DB_BLOB, bytes, sizeof bytes), ARG_INT(1)},
-		{"short after long", ARG_TEXT("y"), ARG_BYTES(DB_BLOB, "z", 1), ARG_INT(1)},
-		{"nulls again", ARG_NULL, ARG_NULL, ARG_NULL},
+		{ "nulls", ARG_NULL, ARG_NULL, ARG_NULL },
+		{ "empty", ARG_BYTES(DB_TEXT, "", 0), ARG_BYTES(DB_BLOB, "", 0), ARG_INT(0) },
+		{ "empty, no pointer", ARG_BYTES(DB_TEXT, NULL, 0), ARG_BYTES(DB_BLOB, NULL, 0),
+		  ARG_INT(-1) },
+		{ "one byte", ARG_TEXT("x"), ARG_BYTES(DB_BLOB, "\0", 1), ARG_INT(INT64_MAX) },
+		{ "korean", ARG_BYTES(DB_TEXT, korean, sizeof korean - 1),
+		  ARG_BYTES(DB_BLOB, blob, sizeof blob), ARG_INT(INT64_MIN) },
+		{ "lines", ARG_TEXT("a\nb\r\n\tc'd\"e\\f%g?h{i}j;--"),
+		  ARG_BYTES(DB_BLOB, "'\\\"", 3), ARG_INT(4294967296) },
+		{ "255", ARG_BYTES(DB_TEXT, big, 255), ARG_BYTES(DB_BLOB, bytes, 255), ARG_INT(1) },
+		{ "256", ARG_BYTES(DB_TEXT, big, 256), ARG_BYTES(DB_BLOB, bytes, 256), ARG_INT(1) },
+		{ "511", ARG_BYTES(DB_TEXT, big, 511), ARG_BYTES(DB_BLOB, bytes, 511), ARG_INT(1) },
+		{ "512", ARG_BYTES(DB_TEXT, big, 512), ARG_BYTES(DB_BLOB, bytes, 512), ARG_INT(1) },
+		{ "513", ARG_BYTES(DB_TEXT, big, 513), ARG_BYTES(DB_BLOB, bytes, 513), ARG_INT(1) },
+		{ "64 KiB", ARG_BYTES(DB_TEXT, big, 65536), ARG_BYTES(DB_BLOB, bytes, 65536),
+		  ARG_INT(1) },
+		{ "1 MiB", ARG_BYTES(DB_TEXT, big, sizeof big),
+		  ARG_BYTES(DB_BLOB, bytes, sizeof bytes), ARG_INT(1) },
+		{ "short after long", ARG_TEXT("y"), ARG_BYTES(DB_BLOB, "z", 1), ARG_INT(1) },
+		{ "nulls again", ARG_NULL, ARG_NULL, ARG_NULL },
 	};
 	struct db_stmt *put = prepare_on(s, &insert_sql), *get = prepare_on(s, &select_sql);
 	struct db_stmt *list = prepare_on(s, &list_sql);
@@ -346,7 +362,8 @@ types_come_back_as_they_went(void **state)
 		bytes[i] = (char)(i * 7);
 	}
 	for (size_t i = 0; i < NELEM(rows); i++) {
-		struct db_value args[5] = {ARG_INT((int64_t)i + 1), rows[i].txt, rows[i].bin, ARG_NULL, rows[i].num};
+		struct db_value args[5] = { ARG_INT((int64_t)i + 1), rows[i].txt, rows[i].bin,
+					    ARG_NULL, rows[i].num };
 		int64_t n = -7;
 
 		check_rc(db->exec(put, args, &n, &e), RC_OK, rows[i].what);
@@ -411,7 +428,8 @@ statement_serves_a_thousand_times(void **state)
 	(void)state;
 	check_rc(db->begin(s, &e), RC_OK, "begin");
 	for (int i = 0; i < 1000; i++) {
-		struct db_value args[5] = {ARG_INT(i), ARG_NULL, ARG_NULL, ARG_NULL, ARG_NULL}, cols[5];
+		struct db_value args[5] = { ARG_INT(i), ARG_NULL, ARG_NULL, ARG_NULL, ARG_NULL },
+				cols[5];
 
 		snprintf(text, sizeof text, "%0*d", i % 30 + 1, i);
 		if (i % 3 != 0)
@@ -439,7 +457,7 @@ static void
 affected_counts_rows_that_match(void **state)
 {
 	struct db_stmt *set;
-	struct db_value args[3] = {ARG_INT(0), ARG_INT(1), ARG_INT(2)};
+	struct db_value args[3] = { ARG_INT(0), ARG_INT(1), ARG_INT(2) };
 	int64_t n = -7;
 
 	(void)state;
@@ -459,7 +477,9 @@ affected_counts_rows_that_match(void **state)
 static void
 wrong_description_is_a_bug(void **state)
 {
-	static const struct db_sql wrong = {.name = "wrong", .text = "SELECT id FROM mtr_contract", .cols = "it"};
+	static const struct db_sql wrong = { .name = "wrong",
+					     .text = "SELECT id FROM mtr_contract",
+					     .cols = "it" };
 	struct db_stmt *st = NULL;
 	enum rc rc = db->prepare(s, &wrong, &st, &e);
 
@@ -528,8 +548,8 @@ close_undoes_what_is_open(void **state)
 static void
 refused_row_is_data_and_undone(void **state)
 {
-	struct db_value args[5] = {ARG_INT(1), ARG_TEXT("secret 01012345678"), ARG_NULL, ARG_TEXT("k1-01012345678"),
-				   ARG_NULL};
+	struct db_value args[5] = { ARG_INT(1), ARG_TEXT("secret 01012345678"), ARG_NULL,
+				    ARG_TEXT("k1-01012345678"), ARG_NULL };
 	struct db_stmt *put = prepare_on(s, &insert_sql);
 
 	(void)state;
@@ -560,7 +580,7 @@ refused_row_is_data_and_undone(void **state)
 static void
 check_or_foreign_key_is_data(void **state)
 {
-	struct db_value args[2] = {ARG_INT(1), ARG_INT(4711)};
+	struct db_value args[2] = { ARG_INT(1), ARG_INT(4711) };
 	struct db_stmt *put = prepare_on(s, &child_sql);
 	enum rc rc;
 
@@ -582,9 +602,13 @@ check_or_foreign_key_is_data(void **state)
 static void
 missing_table_is_config(void **state)
 {
-	static const struct db_sql missing = {.name = "missing", .text = "SELECT a FROM mtr_nowhere", .cols = "t"};
-	static const struct db_sql column = {.name = "column", .text = "SELECT nothing FROM mtr_contract", .cols = "t"};
-	const struct db_sql *both[] = {&missing, &column};
+	static const struct db_sql missing = { .name = "missing",
+					       .text = "SELECT a FROM mtr_nowhere",
+					       .cols = "t" };
+	static const struct db_sql column = { .name = "column",
+					      .text = "SELECT nothing FROM mtr_contract",
+					      .cols = "t" };
+	const struct db_sql *both[] = { &missing, &column };
 
 	(void)state;
 	for (size_t i = 0; i < NELEM(both); i++) {
@@ -631,7 +655,8 @@ exec_many_counts_each_row(void **state)
 	check_rc(db->commit(s, &e), RC_OK, "commit");
 	assert_int_equal(committed(0), MANY);
 
-	/* Compare and set: rows whose number is not 0 any more, or not there, count 0; the same value again counts 1. */
+	/* Compare and set: rows whose number is not 0 any more, or not there, count 0; the same
+	 * value again counts 1. */
 	for (size_t i = 0; i < MANY; i++) {
 		cas[i * 3] = ARG_INT(i % 5 == 0 ? 0 : 9);
 		cas[i * 3 + 1] = ARG_INT(i % 11 == 0 ? (int64_t)(i + 100000) : (int64_t)i);
@@ -643,7 +668,8 @@ exec_many_counts_each_row(void **state)
 		int64_t want = i % 11 != 0 && (i % 2 == 0 || i % 7 == 0) ? 1 : 0;
 
 		if (affected[i] != want)
-			fail_msg("row %zu: %lld instead of %lld", i, (long long)affected[i], (long long)want);
+			fail_msg("row %zu: %lld instead of %lld", i, (long long)affected[i],
+				 (long long)want);
 		hits += want;
 	}
 	check_rc(db->commit(s, &e), RC_OK, "commit");
@@ -697,7 +723,7 @@ busy_row_is_again_and_undoes_all(void **state)
 {
 	struct db_params quick = target->params;
 	struct db_session *other;
-	struct db_value args[3] = {ARG_INT(1), ARG_INT(1), ARG_INT(1)};
+	struct db_value args[3] = { ARG_INT(1), ARG_INT(1), ARG_INT(1) };
 	struct db_stmt *mine, *theirs;
 	enum rc rc;
 
@@ -756,8 +782,9 @@ static void
 deadlock_is_again_for_one(void **state)
 {
 	struct db_session *other;
-	struct runner r = {.sql = &set_sql, .args = {ARG_INT(10), ARG_INT(1), ARG_INT(1)}};
-	struct db_value first[3] = {ARG_INT(10), ARG_INT(2), ARG_INT(2)}, mine[3] = {ARG_INT(1), ARG_INT(1), ARG_INT(1)};
+	struct runner r = { .sql = &set_sql, .args = { ARG_INT(10), ARG_INT(1), ARG_INT(1) } };
+	struct db_value first[3] = { ARG_INT(10), ARG_INT(2), ARG_INT(2) },
+			mine[3] = { ARG_INT(1), ARG_INT(1), ARG_INT(1) };
 	enum rc rc;
 
 	(void)state;
@@ -795,8 +822,8 @@ static void
 cancel_interrupts_and_others_go_on(void **state)
 {
 	struct db_session *other = open_one();
-	struct db_sql slow = {.name = "slow", .text = words->slow, .nargs = 0, .cols = "t"};
-	struct runner r = {.sql = &slow};
+	struct db_sql slow = { .name = "slow", .text = words->slow, .nargs = 0, .cols = "t" };
+	struct runner r = { .sql = &slow };
 	int64_t began = now_ms();
 
 	(void)state;
@@ -826,7 +853,7 @@ cancel_interrupts_and_others_go_on(void **state)
 static void
 kill_session(struct db_session *victim)
 {
-	struct db_sql own = {.name = "own", .text = words->own_id, .nargs = 0, .cols = "i"};
+	struct db_sql own = { .name = "own", .text = words->own_id, .nargs = 0, .cols = "i" };
 	struct db_stmt *st = prepare_on(victim, &own);
 	struct db_value col;
 	char text[80];
@@ -860,7 +887,7 @@ until_refused(struct db_stmt *st, const struct db_value *args)
 static void
 killed_session_is_lost(void **state)
 {
-	struct db_value arg = ARG_INT(1), args[3] = {ARG_INT(1), ARG_INT(1), ARG_INT(1)};
+	struct db_value arg = ARG_INT(1), args[3] = { ARG_INT(1), ARG_INT(1), ARG_INT(1) };
 	struct db_session *other;
 	struct db_stmt *st;
 
@@ -903,8 +930,9 @@ killed_session_is_lost(void **state)
 	assert_int_equal(committed(9), 0);
 }
 
-/* The proxy cuts the connection when it sees these words: lose-reply drops the answer to the request that holds it,
- * lose-request the request; arm-reply and arm-request do it to the next COMMIT of the connection. */
+/* The proxy cuts the connection when it sees these words: lose-reply drops the answer to the
+ * request that holds it, lose-request the request; arm-reply and arm-request do it to the next
+ * COMMIT of the connection. */
 static enum rc
 commit_through_proxy(int64_t id, const char *word)
 {
@@ -935,9 +963,12 @@ lost_answer_to_commit_is_unsure(void **state)
 static void
 lost_answer_to_statement(void **state)
 {
-	struct db_value args[5] = {ARG_INT(1), ARG_TEXT("lose-reply"), ARG_NULL, ARG_NULL, ARG_NULL};
-	static const struct db_sql find = {
-		.name = "find", .text = "SELECT id FROM mtr_contract WHERE uniq = ?", .nargs = 1, .cols = "i"};
+	struct db_value args[5] = { ARG_INT(1), ARG_TEXT("lose-reply"), ARG_NULL, ARG_NULL,
+				    ARG_NULL };
+	static const struct db_sql find = { .name = "find",
+					    .text = "SELECT id FROM mtr_contract WHERE uniq = ?",
+					    .nargs = 1,
+					    .cols = "i" };
 	struct db_value word = ARG_TEXT("lose-reply");
 	struct db_session *cut;
 
@@ -945,14 +976,16 @@ lost_answer_to_statement(void **state)
 	if (!target->has_proxy)
 		skip();
 	cut = open_params(&target->proxy);
-	check_rc(db->exec(prepare_on(cut, &insert_sql), args, NULL, &e), RC_UNSURE, "a write by itself");
+	check_rc(db->exec(prepare_on(cut, &insert_sql), args, NULL, &e), RC_UNSURE,
+		 "a write by itself");
 	db->close(cut);
 	assert_int_equal(committed(1), 1);
 
 	cut = open_params(&target->proxy);
 	args[0].i = 2;
 	check_rc(db->begin(cut, &e), RC_OK, "begin");
-	check_rc(db->exec(prepare_on(cut, &insert_sql), args, NULL, &e), RC_LOST, "a write in a transaction");
+	check_rc(db->exec(prepare_on(cut, &insert_sql), args, NULL, &e), RC_LOST,
+		 "a write in a transaction");
 	db->close(cut);
 	assert_int_equal(committed(2), 0);
 
@@ -966,24 +999,15 @@ db_contract_run(const struct db_target *t)
 {
 #define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		CASE(types_come_back_as_they_went),
-		CASE(nothing_found_is_no_error),
-		CASE(statement_serves_a_thousand_times),
-		CASE(affected_counts_rows_that_match),
-		CASE(wrong_description_is_a_bug),
-		CASE(commit_keeps_and_rollback_undoes),
-		CASE(close_undoes_what_is_open),
-		CASE(refused_row_is_data_and_undone),
-		CASE(check_or_foreign_key_is_data),
-		CASE(missing_table_is_config),
-		CASE(exec_many_counts_each_row),
-		CASE(exec_many_names_the_bad_row),
-		CASE(busy_row_is_again_and_undoes_all),
-		CASE(deadlock_is_again_for_one),
-		CASE(cancel_interrupts_and_others_go_on),
-		CASE(killed_session_is_lost),
-		CASE(lost_answer_to_commit_is_unsure),
-		CASE(lost_answer_to_statement),
+		CASE(types_come_back_as_they_went),	  CASE(nothing_found_is_no_error),
+		CASE(statement_serves_a_thousand_times),  CASE(affected_counts_rows_that_match),
+		CASE(wrong_description_is_a_bug),	  CASE(commit_keeps_and_rollback_undoes),
+		CASE(close_undoes_what_is_open),	  CASE(refused_row_is_data_and_undone),
+		CASE(check_or_foreign_key_is_data),	  CASE(missing_table_is_config),
+		CASE(exec_many_counts_each_row),	  CASE(exec_many_names_the_bad_row),
+		CASE(busy_row_is_again_and_undoes_all),	  CASE(deadlock_is_again_for_one),
+		CASE(cancel_interrupts_and_others_go_on), CASE(killed_session_is_lost),
+		CASE(lost_answer_to_commit_is_unsure),	  CASE(lost_answer_to_statement),
 	};
 #undef CASE
 

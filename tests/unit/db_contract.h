@@ -1,4 +1,5 @@
-/* db_contract.h - the one conformance test that every database driver passes (the rules are in drivers/db/db.h).
+/* db_contract.h - the one conformance test that every database driver passes (the rules are in
+ * drivers/db/db.h).
  *
  * Test programs only, main thread. The target's texts must outlive the run. */
 #ifndef MTRELAY_DB_CONTRACT_H
@@ -9,8 +10,8 @@ struct db_target {
 	const char *title; /* "odbc: SQLite" */
 	const char *driver;
 	struct db_params params;
-	/* The same database behind a proxy that cuts the connection when it meets certain words; has_proxy false
-	 * leaves those cases out. */
+	/* The same database behind a proxy that cuts the connection when it meets certain words;
+	 * has_proxy false leaves those cases out. */
 	bool has_proxy;
 	struct db_params proxy;
 };

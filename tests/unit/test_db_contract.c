@@ -1,9 +1,10 @@
 /* Runs the conformance test of the database drivers against one target.
  *
- * Without MTRELAY_DB_DRIVER that is "mem", so that make check needs no server; test_db_odbc does SQLite through ODBC. The target is
- * named by MTRELAY_DB_ and one of DRIVER, HOST, PORT, SOCKET, NAME, USER, PASSWORD, TLS (off, on, verify), CA_FILE, CERT_FILE,
- * KEY_FILE, CONNECTION; PROXY_PORT or PROXY_CONNECTION is the way through the cutting proxy of the Python test.
- * With the argument "open" it only opens a session and prints what came of it. */
+ * Without MTRELAY_DB_DRIVER that is "mem", so that make check needs no server; test_db_odbc does
+ * SQLite through ODBC. The target is named by MTRELAY_DB_ and one of DRIVER, HOST, PORT, SOCKET,
+ * NAME, USER, PASSWORD, TLS (off, on, verify), CA_FILE, CERT_FILE, KEY_FILE, CONNECTION; PROXY_PORT
+ * or PROXY_CONNECTION is the way through the cutting proxy of the Python test. With the argument
+ * "open" it only opens a session and prints what came of it. */
 #include "config.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,13 +32,14 @@ try_open(const struct db_target *t)
 {
 	const struct db_driver *d = db_driver_find(t->driver);
 	struct db_session *s = NULL;
-	struct err e = {.rc = RC_OK};
+	struct err e = { .rc = RC_OK };
 	enum rc rc;
 
 	if (d == NULL || d->process_init(&e) != RC_OK)
 		return 1;
 	rc = d->open(&t->params, &s, &e);
-	printf("%s %d [%s] %s\n", rc_name(rc), e.native, e.sqlstate, rc == RC_OK ? d->product(s) : e.text);
+	printf("%s %d [%s] %s\n", rc_name(rc), e.native, e.sqlstate,
+	       rc == RC_OK ? d->product(s) : e.text);
 	d->close(s);
 	d->process_fini();
 	return 0;
@@ -46,7 +48,8 @@ try_open(const struct db_target *t)
 int
 main(int argc, char **argv)
 {
-	const char *proxy_port = getenv("MTRELAY_DB_PROXY_PORT"), *proxy = getenv("MTRELAY_DB_PROXY_CONNECTION");
+	const char *proxy_port = getenv("MTRELAY_DB_PROXY_PORT"),
+		   *proxy = getenv("MTRELAY_DB_PROXY_CONNECTION");
 	struct db_target t = {
 		.driver = getenv("MTRELAY_DB_DRIVER"),
 		.params = {

@@ -1,4 +1,5 @@
-/* SQLite through ODBC: the conformance test without a server. Skipped where libsqliteodbc is not installed. */
+/* SQLite through ODBC: the conformance test without a server. Skipped where libsqliteodbc is not
+ * installed. */
 #include "config.h"
 #include <glob.h>
 #include <stdio.h>
@@ -13,8 +14,10 @@
 static bool
 find_library(char *path, size_t size)
 {
-	static const char *const patterns[] = {"/usr/lib/*/odbc/libsqlite3odbc*.so", "/usr/lib64/libsqlite3odbc*.so",
-					       "/usr/lib/odbc/libsqlite3odbc*.so", "/usr/local/lib/libsqlite3odbc*.so"};
+	static const char *const patterns[] = { "/usr/lib/*/odbc/libsqlite3odbc*.so",
+						"/usr/lib64/libsqlite3odbc*.so",
+						"/usr/lib/odbc/libsqlite3odbc*.so",
+						"/usr/local/lib/libsqlite3odbc*.so" };
 
 	for (size_t i = 0; i < NELEM(patterns); i++) {
 		glob_t g;
@@ -35,7 +38,7 @@ main(void)
 	struct db_target t = {
 		.title = "odbc, SQLite",
 		.driver = "odbc",
-		.params = {.connect_timeout_ms = 5000, .statement_timeout_ms = 10000},
+		.params = { .connect_timeout_ms = 5000, .statement_timeout_ms = 10000 },
 	};
 	char folder[] = "/tmp/mtrelay-odbc-XXXXXX", library[512], connection[700], path[64];
 	int failed;
@@ -47,11 +50,12 @@ main(void)
 	if (mkdtemp(folder) == NULL)
 		return 1;
 	snprintf(path, sizeof path, "%s/c.db", folder);
-	snprintf(connection, sizeof connection, "Driver=%s;Database=%s;JournalMode=WAL;", library, path);
+	snprintf(connection, sizeof connection, "Driver=%s;Database=%s;JournalMode=WAL;", library,
+		 path);
 	t.params.connection = connection;
 	failed = db_contract_run(&t);
 	for (size_t i = 0; i < 3; i++) {
-		static const char *const ends[] = {"", "-wal", "-shm"};
+		static const char *const ends[] = { "", "-wal", "-shm" };
 		char file[80];
 
 		snprintf(file, sizeof file, "%s%s", path, ends[i]);
