@@ -361,6 +361,7 @@ tls_fault(const char *text)
 		const char *says;
 	} known[] = {
 		{ "protocol version", "it does not speak TLS 1.2 or newer" },
+		{ "version too low", "it does not speak TLS 1.2 or newer" },
 		{ "unsupported protocol", "it does not speak TLS 1.2 or newer" },
 		{ "unsupported or unknown protocol", "it does not speak TLS 1.2 or newer" },
 		{ "wrong version number", "it does not speak TLS on this port" },
@@ -412,6 +413,9 @@ explain(const struct conf_channel *cf, const char *peer, CURL *easy, CURLcode r,
 	case CURLE_SSL_CONNECT_ERROR:
 		a->unreachable = true;
 		a->untrusted = fault != NULL;
+		if (fault == NULL && strstr(text, "SSL_ERROR_SYSCALL") != NULL)
+			text = "it broke the handshake off; perhaps it does not speak TLS 1.2 or newer, or wants a client "
+			       "certificate";
 		err_set(&a->err, fault != NULL ? RC_CONFIG : RC_LOST, (int)r, "http", "no TLS with %s: %s", peer,
 			fault != NULL ? fault : text);
 		return;

@@ -14,15 +14,15 @@
 #include <string.h>
 #include <strings.h>
 #include <unistd.h>
+#include "agent/batch.h"
 #include "agent/conf.h"
 #include "drivers/channel/channel.h"
 
+#define TEXTS_MAX_BYTES ((size_t)64 * 1024 * 1024)
+
 struct sent {
-	struct message m;
+	struct message *m;
 	bool out;
-	char text[6000];
-	char subject[300];
-	char origin[32];
 	struct sent *next;
 };
 
@@ -30,6 +30,7 @@ struct rig {
 	struct event_base *base;
 	const struct channel_driver *driver;
 	struct channel *channel;
+	struct batch *batch; /* all messages, for life */
 	struct sent *all;
 	bool hold;      /* wire() says no */
 	bool manual;    /* reports_taken() only on command */
@@ -99,7 +100,7 @@ on_done(void *owner, struct message **m, const struct outcome *o, size_t n)
 		fail("done() from inside submit()");
 	for (size_t i = 0; i < n; i++) {
 		msg_move(m[i], AT_CHANNEL, AT_PIPELINE);
-		((struct sent *)m[i])->out = false;
+		((struct sent *)m[i]->pipeline_ref)->out = false;
 		if (o[i].kind == OUT_UNSURE && !m[i]->touched)
 			fail("UNSURE without wire()");
 		json_array_append_new(
@@ -179,38 +180,42 @@ static const struct channel_events events = {
 };
 
 static void
-put_text(char *buf, size_t size, struct text *t, const json_t *o, const char *key)
+put_text(struct rig *r, struct text *t, const json_t *o, const char *key)
 {
 	const char *s = json_string_value(json_object_get(o, key));
 
-	snprintf(buf, size, "%s", s == NULL ? "" : s);
-	t->p = buf;
-	t->n = t->full = strlen(buf);
+	t->n = t->full = s == NULL ? 0 : strlen(s);
+	t->p = batch_text(r->batch, s, t->n);
+	if (t->p == NULL)
+		fail("no memory");
 }
 
 static struct message *
 new_message(struct rig *r, const json_t *o)
 {
 	struct sent *s = calloc(1, sizeof *s);
+	struct message *m = batch_message(r->batch);
 	const char *key = json_string_value(json_object_get(o, "key"));
 	const char *to = json_string_value(json_object_get(o, "to"));
 	const char *from = json_string_value(json_object_get(o, "from"));
 	const char *type = json_string_value(json_object_get(o, "type"));
 
-	if (s == NULL || key == NULL || to == NULL)
-		fail("a message needs key and to");
+	if (s == NULL || m == NULL || key == NULL || to == NULL)
+		fail("a message needs key, to and memory");
 	s->next = r->all;
+	s->m = m;
 	r->all = s;
-	s->m.msg_id = json_integer_value(json_object_get(o, "id"));
-	s->m.type = type != NULL && strcmp(type, "LMS") == 0 ? MSG_TYPE_LMS : MSG_TYPE_SMS;
-	s->m.expire_in_s = json_integer_value(json_object_get(o, "expire"));
-	snprintf(s->m.client_key, sizeof s->m.client_key, "%s", key);
-	snprintf(s->m.to_wire, sizeof s->m.to_wire, "%s", to);
-	snprintf(s->m.from_wire, sizeof s->m.from_wire, "%s", from == NULL ? "15880000" : from);
-	put_text(s->text, sizeof s->text, &s->m.body, o, "text");
-	put_text(s->subject, sizeof s->subject, &s->m.subject, o, "subject");
-	put_text(s->origin, sizeof s->origin, &s->m.origin_code, o, "origin");
-	return &s->m;
+	m->pipeline_ref = s;
+	m->msg_id = json_integer_value(json_object_get(o, "id"));
+	m->type = type != NULL && strcmp(type, "LMS") == 0 ? MSG_TYPE_LMS : MSG_TYPE_SMS;
+	m->expire_in_s = json_integer_value(json_object_get(o, "expire"));
+	snprintf(m->client_key, sizeof m->client_key, "%s", key);
+	snprintf(m->to_wire, sizeof m->to_wire, "%s", to);
+	snprintf(m->from_wire, sizeof m->from_wire, "%s", from == NULL ? "15880000" : from);
+	put_text(r, &m->body, o, "text");
+	put_text(r, &m->subject, o, "subject");
+	put_text(r, &m->origin_code, o, "origin");
+	return m;
 }
 
 static enum rc
@@ -231,7 +236,7 @@ do_submit(struct rig *r, const json_t *list, struct err *e)
 	r->inside = false;
 	for (size_t i = 0; i < n && rc == RC_OK; i++) {
 		msg_move(m[i], AT_PIPELINE, AT_CHANNEL);
-		((struct sent *)m[i])->out = true;
+		((struct sent *)m[i]->pipeline_ref)->out = true;
 	}
 	free(m);
 	return rc;
@@ -409,8 +414,12 @@ main(int argc, char **argv)
 	if (checking)
 		return check(r.driver, &cf);
 	r.base = env.base = event_base_new();
+	r.batch = batch_new(TEXTS_MAX_BYTES);
+	if (r.base == NULL || r.batch == NULL)
+		fail("no memory");
 	if (r.driver->open(&env, &cf, &r.channel, &e) != RC_OK) {
 		emit(json_pack("{s:s,s:s,s:s}", "ev", "refused", "rc", rc_name(e.rc), "text", e.text));
+		batch_free(r.batch);
 		event_base_free(r.base);
 		return 1;
 	}
@@ -425,8 +434,10 @@ main(int argc, char **argv)
 		if (s->out)
 			fail("a message without an outcome");
 		r.all = s->next;
+		msg_move(s->m, AT_PIPELINE, AT_NONE);
 		free(s);
 	}
+	batch_free(r.batch);
 	event_free(input);
 	event_base_free(r.base);
 	libevent_global_shutdown();
