@@ -679,13 +679,14 @@ conf_cross_check(struct conf *c, struct conf_problems *p)
 
 /* ---- files ---- */
 
-static void
+static bool
 check_file(struct checker *k, size_t i, const struct conf_option *o, const char *path)
 {
 	char label[96];
 	struct stat st;
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	int error = errno;
+	bool is_good = false;
 
 	conf_name(label, sizeof label, o, i);
 	if (fd == -1) {
@@ -693,38 +694,43 @@ check_file(struct checker *k, size_t i, const struct conf_option *o, const char 
 				"%s: cannot open %s (%s); make the file, readable for the user of "
 				"the agent",
 				label, path, strerror(error));
-		return;
+		return false;
 	}
 	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
 		conf_problem_at(k->p, k->c, i, o, "%s: %s is no regular file", label, path);
 	else if (st.st_size == 0)
 		conf_problem_at(k->p, k->c, i, o, "%s: %s is empty", label, path);
 	else if (o->kind == KIND_SECRET && (st.st_mode & 07) != 0)
-		conf_problem_at(
-			k->p, k->c, i, o,
-			"%s: everybody may read %s; chmod 640 it, with the group of the agent",
-			label, path);
+		conf_problem_at(k->p, k->c, i, o,
+				"%s: everybody may read %s; chmod 640 it, with the group of the "
+				"agent",
+				label, path);
+	else
+		is_good = true;
 	close(fd);
+	return is_good;
 }
 
-static void
+static bool
 check_folder(struct checker *k, const struct conf_option *o, const char *path, const char *what)
 {
 	char label[96];
 
 	/* One that is not there yet is made at the start, or the journal says why not. */
-	if (access(path, W_OK | X_OK) != 0 && errno != ENOENT)
-		conf_problem_at(k->p, k->c, 0, o,
-				"%s: %s%s is not writable (%s); give it to the user of the agent",
-				conf_name(label, sizeof label, o, 0), what, path, strerror(errno));
+	if (access(path, W_OK | X_OK) == 0 || errno == ENOENT)
+		return true;
+	conf_problem_at(k->p, k->c, 0, o,
+			"%s: %s%s is not writable (%s); give it to the user of the agent",
+			conf_name(label, sizeof label, o, 0), what, path, strerror(errno));
+	return false;
 }
 
 enum rc
 conf_check_files(const struct conf *c, struct conf_problems *p)
 {
 	struct checker k = { c, p };
-	size_t before = p->n;
-	char folder[256];
+	char folder[256], *slash;
+	bool is_good = true;
 
 	for (size_t n = 0; n < conf_option_count; n++) {
 		const struct conf_option *o = &conf_options[n];
@@ -735,15 +741,17 @@ conf_check_files(const struct conf *c, struct conf_problems *p)
 			const char *path = string_of(c, i, o);
 
 			if (path != NULL)
-				check_file(&k, i, o, path);
+				is_good = check_file(&k, i, o, path) && is_good;
 		}
 	}
-	check_folder(&k, opt(CONF_AGENT, "state_dir"), c->agent.state_dir, "");
+	is_good = check_folder(&k, opt(CONF_AGENT, "state_dir"), c->agent.state_dir, "") && is_good;
 	if (c->log.file != NULL && text_copy(folder, sizeof folder, c->log.file)) {
-		*(strrchr(folder, '/') + 1) = '\0';
-		check_folder(&k, opt(CONF_LOG, "file"), folder, "the folder ");
+		slash = strrchr(folder, '/');
+		if (slash != NULL)
+			slash[1] = '\0';
+		is_good = check_folder(&k, opt(CONF_LOG, "file"), folder, "the folder ") && is_good;
 	}
-	return p->n > before ? RC_CONFIG : RC_OK;
+	return is_good ? RC_OK : RC_CONFIG;
 }
 
 /* ---- reload ---- */

@@ -210,10 +210,11 @@ make_folder(const char *path, const struct passwd *pw)
 static int
 make_folder_of(const char *file, const struct passwd *pw)
 {
+	const char *slash = strrchr(file, '/');
 	char folder[PATH_MAX];
 
-	if (!text_copy_n(folder, sizeof folder, file, (size_t)(strrchr(file, '/') - file)) ||
-	    folder[0] == '\0')
+	if (slash == NULL || slash == file ||
+	    !text_copy_n(folder, sizeof folder, file, (size_t)(slash - file)))
 		return -1;
 	return make_folder(folder, pw);
 }
