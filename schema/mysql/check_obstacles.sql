@@ -1,5 +1,5 @@
--- check_obstacles: kind, name and detail of what else acts on a table. args: table own_table referenced_table
--- cols: ttt write: no
+-- check_obstacles: kind, name and detail of what else acts on a table. args: table own_table
+-- referenced_table cols: ttt write: no
 SELECT 'trigger', trigger_name, CONCAT(action_timing, ' ', event_manipulation)
 FROM information_schema.triggers
 WHERE event_object_schema = DATABASE() AND event_object_table = ?

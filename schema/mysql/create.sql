@@ -1,10 +1,12 @@
--- create.sql (mysql): the tables of schema version 1 for MySQL 5.6+ and MariaDB 10.3+. May be run again.
+-- create.sql (mysql): the tables of schema version 1 for MySQL 5.6+ and MariaDB 10.3+. May be run
+-- again.
 --
--- Text is utf8mb4_bin: it joins with a column of any other utf8mb4 collation without an error, and keys that
--- differ in case are different keys (trailing blanks do not count, as everywhere in MySQL). Type and flags compare
--- without case. Every TIMESTAMP has its default written out: without it old servers add
--- ON UPDATE CURRENT_TIMESTAMP to the first one (explicit_defaults_for_timestamp = OFF). Checks that an old server does
--- not know are read and ignored there. What an application writes is never checked here: the agent answers it with a result.
+-- Text is utf8mb4_bin: it joins with a column of any other utf8mb4 collation without an error, and
+-- keys that differ in case are different keys (trailing blanks do not count, as everywhere in
+-- MySQL). Type and flags compare without case. Every TIMESTAMP has its default written out: without
+-- it old servers add ON UPDATE CURRENT_TIMESTAMP to the first one (explicit_defaults_for_timestamp
+-- = OFF). Checks that an old server does not know are read and ignored there. What an application
+-- writes is never checked here: the agent answers it with a result.
 
 CREATE TABLE IF NOT EXISTS {meta} (
   id SMALLINT NOT NULL PRIMARY KEY CHECK (id = 1),

@@ -1,5 +1,6 @@
--- check_columns: name, kind, length (bytes of a number, characters of a text, digits behind the second of a time), whether an
--- INSERT must name it, character set and collation of each column. args: table cols: ttiitt write: no
+-- check_columns: name, kind, length (bytes of a number, characters of a text, digits behind the
+-- second of a time), whether an INSERT must name it, character set and collation of each column.
+-- args: table cols: ttiitt write: no
 SELECT CAST(a.attname AS TEXT),
   CASE t.typname
     WHEN 'int2' THEN 'int' WHEN 'int4' THEN 'int' WHEN 'int8' THEN 'int'
@@ -18,6 +19,7 @@ SELECT CAST(a.attname AS TEXT),
 FROM pg_catalog.pg_class c
 JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid
 JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
-WHERE CAST(c.relname AS TEXT) = CAST(? AS TEXT) AND c.relkind IN ('r', 'p') AND pg_catalog.pg_table_is_visible(c.oid)
+WHERE CAST(c.relname AS TEXT) = CAST(? AS TEXT) AND c.relkind IN ('r', 'p')
+  AND pg_catalog.pg_table_is_visible(c.oid)
   AND a.attnum > 0 AND NOT a.attisdropped
 ORDER BY a.attnum

@@ -1,8 +1,9 @@
 -- create.sql (postgresql): the tables of schema version 1 for PostgreSQL 11+. May be run again.
 --
--- Times are timestamptz with milliseconds, so that what a client reads as text is exactly what is stored. What an
--- application writes is never checked here: the agent answers it with a result. Keys compare byte by byte. {send} is
--- updated in place several times a message: room in each page and an eager vacuum keep it small.
+-- Times are timestamptz with milliseconds, so that what a client reads as text is exactly what is
+-- stored. What an application writes is never checked here: the agent answers it with a result.
+-- Keys compare byte by byte. {send} is updated in place several times a message: room in each page
+-- and an eager vacuum keep it small.
 
 CREATE TABLE IF NOT EXISTS {meta} (
   id SMALLINT NOT NULL PRIMARY KEY CHECK (id = 1),
@@ -244,5 +245,6 @@ CREATE INDEX IF NOT EXISTS {ix:recv_unread} ON {recv} (read_yn) WHERE read_yn = 
 -- Last: a database without this row has no complete tables.
 INSERT INTO {meta} (id, schema_version, installation, db_identity)
   SELECT 1, 1, CAST(1 + floor(random() * 4294967294) AS BIGINT),
-    md5(CAST(random() AS TEXT) || CAST(random() AS TEXT) || CAST(clock_timestamp() AS TEXT) || CAST(pg_backend_pid() AS TEXT))
+    md5(CAST(random() AS TEXT) || CAST(random() AS TEXT) || CAST(clock_timestamp() AS TEXT)
+      || CAST(pg_backend_pid() AS TEXT))
   WHERE NOT EXISTS (SELECT 1 FROM {meta});

@@ -1,9 +1,10 @@
--- check_columns: name, kind, length (none is kept by SQLite), whether an INSERT must name it, character set and collation
--- of each column. args: table cols: ttiitt write: no
+-- check_columns: name, kind, length (none is kept by SQLite), whether an INSERT must name it,
+-- character set and collation of each column. args: table cols: ttiitt write: no
 SELECT name,
   CASE
     WHEN upper(type) LIKE '%INT%' THEN 'int'
-    WHEN upper(type) LIKE '%CHAR%' OR upper(type) LIKE '%TEXT%' OR upper(type) LIKE '%CLOB%' THEN 'text'
+    WHEN upper(type) LIKE '%CHAR%' OR upper(type) LIKE '%TEXT%' OR upper(type) LIKE '%CLOB%'
+      THEN 'text'
     WHEN type = '' OR upper(type) LIKE '%BLOB%' THEN 'blob'
     ELSE lower(type)
   END,

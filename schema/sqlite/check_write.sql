@@ -1,7 +1,9 @@
--- check_write.sql (sqlite): everything that the agent does to its tables, done once in a transaction that is always
--- rolled back: missing rights, read-only servers and triggers that fail show here instead of at the first message.
+-- check_write.sql (sqlite): everything that the agent does to its tables, done once in a
+-- transaction that is always rolled back: missing rights, read-only servers and triggers that fail
+-- show here instead of at the first message.
 
-INSERT INTO {send} (msg_id, status, sender, recipient, body) VALUES (-1, 4, 'check', 'check', 'check');
+INSERT INTO {send} (msg_id, status, sender, recipient, body) VALUES (-1, 4, 'check', 'check',
+  'check');
 UPDATE {send} SET fence = fence + 1 WHERE msg_id = -1;
 INSERT INTO {result} (msg_id, sender, recipient, result_class, result_code)
   VALUES (-1, 'check', 'check', 'FAIL', '9002');

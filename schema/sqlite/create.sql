@@ -1,9 +1,10 @@
 -- create.sql (sqlite): the tables of schema version 1 for SQLite 3.8.8+. May be run again.
 --
 -- Times are UTC text YYYY-MM-DD HH:MM:SS or YYYY-MM-DD HH:MM:SS.sss, written as datetime('now'),
--- datetime('now', '+10 minutes') or strftime('%Y-%m-%d %H:%M:%f', 'now'). SQLite has no type that guards them, so the form of
--- send_at and expire_at is checked here, impossible days too. SQLite does not guard lengths either: a length below is what
--- the agent holds to, and it answers a longer value with a result (2xxx). AUTOINCREMENT: a msg_id is not given out twice.
+-- datetime('now', '+10 minutes') or strftime('%Y-%m-%d %H:%M:%f', 'now'). SQLite has no type that
+-- guards them, so the form of send_at and expire_at is checked here, impossible days too. SQLite
+-- does not guard lengths either: a length below is what the agent holds to, and it answers a longer
+-- value with a result (2xxx). AUTOINCREMENT: a msg_id is not given out twice.
 
 CREATE TABLE IF NOT EXISTS {meta} (
   id SMALLINT NOT NULL PRIMARY KEY CHECK (id = 1),

@@ -1,2 +1,3 @@
--- grants.sql (sqlite): SQLite has no users. Who may open the file and its folder may do everything: let the agent and the
--- applications share a group that owns both (mode 0660 and 2770), and nobody else.
+-- grants.sql (sqlite): SQLite has no users. Who may open the file and its folder may do everything:
+-- let the agent and the applications share a group that owns both (mode 0660 and 2770), and nobody
+-- else.

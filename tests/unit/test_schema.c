@@ -1,4 +1,4 @@
-/* The tables on SQLite: made, made again, checked, broken in every way that the check promises to see. */
+/* The tables on SQLite: made, made again, checked, and broken in every way that the check sees. */
 #include "config.h"
 #include <stdio.h>
 #include <stdlib.h>
