@@ -448,7 +448,8 @@ shell_main(struct shell *sh)
 	struct conf_problems problems = { 0 };
 	int status = -1;
 
-	if (conf_load(sh->conf_path, &sh->conf, &problems) == RC_OK && !sh->is_dump) {
+	if (conf_load(sh->conf_path, &sh->conf, &problems) == RC_OK && sh->conf != NULL &&
+	    !sh->is_dump) {
 		status = become_user(sh->conf, !sh->is_test);
 		close_memory();
 		if (status == -1 && conf_check_files(sh->conf, &problems) != RC_OK)
