@@ -22,7 +22,7 @@ def ctl(database, *args, deadline_s=60):
 def assert_clean(database):
     """Nothing to complain about, but for the row format that MySQL 5.6 has by default."""
     status, text = ctl(database, "schema", "--check")
-    lines = [line for line in text.splitlines() if "FAIL" in line or "WARN" in line]
+    lines = [line for line in text.splitlines() if line.startswith(("FAIL ", "WARN "))]
     if database.kind == "mysql56":
         assert len(lines) == 2 and all("row format Compact" in line for line in lines), text
     else:
@@ -226,7 +226,8 @@ def roles(database):
     for role in ROLES:
         server.admin("CREATE USER '%s'@'%%' IDENTIFIED BY '%s'" % (role, quoted) if my else
                      "CREATE ROLE %s LOGIN PASSWORD '%s'" % (role, quoted))
-    status, text = ctl(database, "schema", "--grants")
+    status, text = ctl(database, "schema", "--grants", "--agent", ROLES[0], "--application", ROLES[1],
+                       "--reader", ROLES[2])
     assert status == 0, text
     for statement in text.split(";"):
         if statement.strip():
