@@ -28,6 +28,7 @@ struct store;
 struct store_config {
 	const struct db_driver *driver;
 	struct db_params params;
+	const char *dialect; /* NULL: found from the server */
 	const char *prefix; /* "mt_", already checked as an identifier */
 	const char *agent_id;
 	int64_t incarnation;   /* 0 before store_register() */
@@ -91,6 +92,8 @@ enum rc store_heartbeat(struct store *s, struct store_beat *b, struct err *e) MU
 enum rc store_sign_off(struct store *s, struct err *e) MUST_USE;
 enum rc store_freeze(struct store *s, const char *reason, struct err *e) MUST_USE;
 enum rc store_unfreeze(struct store *s, const char *by, const char *reason, struct err *e) MUST_USE;
+/* This agent has told what its journal knew; *lifted: it was the last listed one and claims may go on. */
+enum rc store_replayed(struct store *s, bool *lifted, struct err *e) MUST_USE;
 
 /* ---- claiming ---- */
 struct store_queue {
@@ -212,7 +215,7 @@ enum rc store_take_unknown(struct store *s, struct store_row *rows, size_t max, 
 struct store_care {
 	unsigned limit; /* rows a step */
 	/* answers: rows changed by each step */
-	int64_t leases, due, closed, kept_reports, purged, made_new, pend_settled;
+	int64_t leases, due, closed, kept_reports, purged, made_new, pend_settled, normalised;
 };
 /* 1 -> 3 of agents whose lease is over; 5 -> 0; rows inserted with agent columns set; close at the close time; reports that match
  * now; HELD rows with an outcome (slowly); retention. Repeat while a step reached the limit. */

@@ -9,6 +9,31 @@ schema_sql =
 
 # mysql
 schema_sql += \
+	schema/mysql/accept.sql \
+	schema/mysql/accept_fill.sql \
+	schema/mysql/accept_older.sql \
+	schema/mysql/admin_agents.sql \
+	schema/mysql/admin_ahead.sql \
+	schema/mysql/admin_cancel.sql \
+	schema/mysql/admin_history.sql \
+	schema/mysql/admin_ids_by_group.sql \
+	schema/mysql/admin_ids_by_key.sql \
+	schema/mysql/admin_insert.sql \
+	schema/mysql/admin_lock.sql \
+	schema/mysql/admin_reports.sql \
+	schema/mysql/admin_result_ids.sql \
+	schema/mysql/admin_results.sql \
+	schema/mysql/admin_row.sql \
+	schema/mysql/admin_tries.sql \
+	schema/mysql/agent_beat.sql \
+	schema/mysql/agent_counts.sql \
+	schema/mysql/agent_may_send.sql \
+	schema/mysql/agent_new.sql \
+	schema/mysql/agent_read.sql \
+	schema/mysql/agent_replayed.sql \
+	schema/mysql/agent_start.sql \
+	schema/mysql/agent_stop.sql \
+	schema/mysql/beat_read.sql \
 	schema/mysql/check_clock.sql \
 	schema/mysql/check_columns.sql \
 	schema/mysql/check_indexes.sql \
@@ -16,15 +41,109 @@ schema_sql += \
 	schema/mysql/check_settings.sql \
 	schema/mysql/check_table.sql \
 	schema/mysql/check_write.sql \
+	schema/mysql/claim_key.sql \
+	schema/mysql/claim_mark.sql \
+	schema/mysql/claim_pick.sql \
+	schema/mysql/claim_seq.sql \
+	schema/mysql/close_due.sql \
 	schema/mysql/code_set.sql \
+	schema/mysql/count_status.sql \
 	schema/mysql/create.sql \
+	schema/mysql/defer.sql \
+	schema/mysql/deferred_due.sql \
+	schema/mysql/deferred_ready.sql \
+	schema/mysql/due_repair.sql \
+	schema/mysql/durability.sql \
+	schema/mysql/fallback_next.sql \
+	schema/mysql/foreign_due.sql \
+	schema/mysql/foreign_new.sql \
+	schema/mysql/foreign_null.sql \
+	schema/mysql/freeze.sql \
 	schema/mysql/grants.sql \
+	schema/mysql/history_add.sql \
+	schema/mysql/hold.sql \
+	schema/mysql/identity.sql \
+	schema/mysql/keep_waiting.sql \
+	schema/mysql/lease_over.sql \
+	schema/mysql/lease_unknown.sql \
+	schema/mysql/list_own.sql \
+	schema/mysql/look.sql \
+	schema/mysql/message_read.sql \
+	schema/mysql/meta_read.sql \
+	schema/mysql/peek.sql \
+	schema/mysql/pend.sql \
+	schema/mysql/pend_due.sql \
+	schema/mysql/purge_reports.sql \
+	schema/mysql/purge_tries.sql \
+	schema/mysql/queue_oldest.sql \
+	schema/mysql/release.sql \
+	schema/mysql/report_add.sql \
+	schema/mysql/report_any.sql \
+	schema/mysql/report_by_key.sql \
+	schema/mysql/report_by_provider.sql \
+	schema/mysql/report_drop.sql \
+	schema/mysql/report_page.sql \
+	schema/mysql/resend.sql \
+	schema/mysql/result_add.sql \
+	schema/mysql/result_by_msg.sql \
+	schema/mysql/result_by_provider.sql \
+	schema/mysql/result_drop.sql \
+	schema/mysql/result_orphan.sql \
+	schema/mysql/result_req_keys.sql \
+	schema/mysql/result_revise.sql \
+	schema/mysql/result_same.sql \
+	schema/mysql/row_by_provider.sql \
+	schema/mysql/row_state.sql \
 	schema/mysql/schema_version.sql \
 	schema/mysql/schema_version_set.sql \
-	schema/mysql/views.sql
+	schema/mysql/session.sql \
+	schema/mysql/touched.sql \
+	schema/mysql/try_accept.sql \
+	schema/mysql/try_add.sql \
+	schema/mysql/try_by_msg.sql \
+	schema/mysql/try_by_provider.sql \
+	schema/mysql/try_close.sql \
+	schema/mysql/try_drop.sql \
+	schema/mysql/type_next.sql \
+	schema/mysql/type_null.sql \
+	schema/mysql/type_rows.sql \
+	schema/mysql/unfreeze.sql \
+	schema/mysql/unfreeze_replayed.sql \
+	schema/mysql/unknown.sql \
+	schema/mysql/unknown_due.sql \
+	schema/mysql/unknown_older.sql \
+	schema/mysql/unknown_take.sql \
+	schema/mysql/views.sql \
+	schema/mysql/walk.sql \
+	schema/mysql/walk_form.sql
 
 # postgresql
 schema_sql += \
+	schema/postgresql/accept.sql \
+	schema/postgresql/accept_fill.sql \
+	schema/postgresql/accept_older.sql \
+	schema/postgresql/admin_agents.sql \
+	schema/postgresql/admin_ahead.sql \
+	schema/postgresql/admin_cancel.sql \
+	schema/postgresql/admin_history.sql \
+	schema/postgresql/admin_ids_by_group.sql \
+	schema/postgresql/admin_ids_by_key.sql \
+	schema/postgresql/admin_insert.sql \
+	schema/postgresql/admin_lock.sql \
+	schema/postgresql/admin_reports.sql \
+	schema/postgresql/admin_result_ids.sql \
+	schema/postgresql/admin_results.sql \
+	schema/postgresql/admin_row.sql \
+	schema/postgresql/admin_tries.sql \
+	schema/postgresql/agent_beat.sql \
+	schema/postgresql/agent_counts.sql \
+	schema/postgresql/agent_may_send.sql \
+	schema/postgresql/agent_new.sql \
+	schema/postgresql/agent_read.sql \
+	schema/postgresql/agent_replayed.sql \
+	schema/postgresql/agent_start.sql \
+	schema/postgresql/agent_stop.sql \
+	schema/postgresql/beat_read.sql \
 	schema/postgresql/check_clock.sql \
 	schema/postgresql/check_columns.sql \
 	schema/postgresql/check_indexes.sql \
@@ -32,15 +151,109 @@ schema_sql += \
 	schema/postgresql/check_settings.sql \
 	schema/postgresql/check_table.sql \
 	schema/postgresql/check_write.sql \
+	schema/postgresql/claim_key.sql \
+	schema/postgresql/claim_seq.sql \
+	schema/postgresql/claim_take.sql \
+	schema/postgresql/close_due.sql \
 	schema/postgresql/code_set.sql \
+	schema/postgresql/count_status.sql \
 	schema/postgresql/create.sql \
+	schema/postgresql/defer.sql \
+	schema/postgresql/deferred_due.sql \
+	schema/postgresql/deferred_ready.sql \
+	schema/postgresql/due_repair.sql \
+	schema/postgresql/durability.sql \
+	schema/postgresql/fallback_next.sql \
+	schema/postgresql/foreign_due.sql \
+	schema/postgresql/foreign_new.sql \
+	schema/postgresql/foreign_null.sql \
+	schema/postgresql/freeze.sql \
 	schema/postgresql/grants.sql \
+	schema/postgresql/history_add.sql \
+	schema/postgresql/hold.sql \
+	schema/postgresql/identity.sql \
+	schema/postgresql/identity_plain.sql \
+	schema/postgresql/keep_waiting.sql \
+	schema/postgresql/lease_over.sql \
+	schema/postgresql/lease_unknown.sql \
+	schema/postgresql/list_own.sql \
+	schema/postgresql/look.sql \
+	schema/postgresql/message_read.sql \
+	schema/postgresql/meta_read.sql \
+	schema/postgresql/peek.sql \
+	schema/postgresql/pend.sql \
+	schema/postgresql/pend_due.sql \
+	schema/postgresql/purge_reports.sql \
+	schema/postgresql/purge_tries.sql \
+	schema/postgresql/queue_oldest.sql \
+	schema/postgresql/release.sql \
+	schema/postgresql/report_add.sql \
+	schema/postgresql/report_any.sql \
+	schema/postgresql/report_by_key.sql \
+	schema/postgresql/report_by_provider.sql \
+	schema/postgresql/report_drop.sql \
+	schema/postgresql/report_page.sql \
+	schema/postgresql/resend.sql \
+	schema/postgresql/result_add.sql \
+	schema/postgresql/result_by_msg.sql \
+	schema/postgresql/result_by_provider.sql \
+	schema/postgresql/result_drop.sql \
+	schema/postgresql/result_orphan.sql \
+	schema/postgresql/result_req_keys.sql \
+	schema/postgresql/result_revise.sql \
+	schema/postgresql/result_same.sql \
+	schema/postgresql/row_by_provider.sql \
+	schema/postgresql/row_state.sql \
 	schema/postgresql/schema_version.sql \
 	schema/postgresql/schema_version_set.sql \
-	schema/postgresql/views.sql
+	schema/postgresql/session.sql \
+	schema/postgresql/touched.sql \
+	schema/postgresql/try_accept.sql \
+	schema/postgresql/try_add.sql \
+	schema/postgresql/try_by_msg.sql \
+	schema/postgresql/try_by_provider.sql \
+	schema/postgresql/try_close.sql \
+	schema/postgresql/try_drop.sql \
+	schema/postgresql/type_next.sql \
+	schema/postgresql/type_null.sql \
+	schema/postgresql/type_rows.sql \
+	schema/postgresql/unfreeze.sql \
+	schema/postgresql/unfreeze_replayed.sql \
+	schema/postgresql/unknown.sql \
+	schema/postgresql/unknown_due.sql \
+	schema/postgresql/unknown_older.sql \
+	schema/postgresql/unknown_take.sql \
+	schema/postgresql/views.sql \
+	schema/postgresql/walk.sql \
+	schema/postgresql/walk_form.sql
 
 # sqlite
 schema_sql += \
+	schema/sqlite/accept.sql \
+	schema/sqlite/accept_fill.sql \
+	schema/sqlite/accept_older.sql \
+	schema/sqlite/admin_agents.sql \
+	schema/sqlite/admin_ahead.sql \
+	schema/sqlite/admin_cancel.sql \
+	schema/sqlite/admin_history.sql \
+	schema/sqlite/admin_ids_by_group.sql \
+	schema/sqlite/admin_ids_by_key.sql \
+	schema/sqlite/admin_insert.sql \
+	schema/sqlite/admin_lock.sql \
+	schema/sqlite/admin_reports.sql \
+	schema/sqlite/admin_result_ids.sql \
+	schema/sqlite/admin_results.sql \
+	schema/sqlite/admin_row.sql \
+	schema/sqlite/admin_tries.sql \
+	schema/sqlite/agent_beat.sql \
+	schema/sqlite/agent_counts.sql \
+	schema/sqlite/agent_may_send.sql \
+	schema/sqlite/agent_new.sql \
+	schema/sqlite/agent_read.sql \
+	schema/sqlite/agent_replayed.sql \
+	schema/sqlite/agent_start.sql \
+	schema/sqlite/agent_stop.sql \
+	schema/sqlite/beat_read.sql \
 	schema/sqlite/check_clock.sql \
 	schema/sqlite/check_columns.sql \
 	schema/sqlite/check_indexes.sql \
@@ -48,12 +261,82 @@ schema_sql += \
 	schema/sqlite/check_settings.sql \
 	schema/sqlite/check_table.sql \
 	schema/sqlite/check_write.sql \
+	schema/sqlite/claim_key.sql \
+	schema/sqlite/claim_mark.sql \
+	schema/sqlite/claim_pick.sql \
+	schema/sqlite/claim_seq.sql \
+	schema/sqlite/close_due.sql \
 	schema/sqlite/code_set.sql \
+	schema/sqlite/count_status.sql \
 	schema/sqlite/create.sql \
+	schema/sqlite/defer.sql \
+	schema/sqlite/deferred_due.sql \
+	schema/sqlite/deferred_ready.sql \
+	schema/sqlite/due_repair.sql \
+	schema/sqlite/fallback_next.sql \
+	schema/sqlite/foreign_due.sql \
+	schema/sqlite/foreign_new.sql \
+	schema/sqlite/foreign_null.sql \
+	schema/sqlite/freeze.sql \
 	schema/sqlite/grants.sql \
+	schema/sqlite/history_add.sql \
+	schema/sqlite/hold.sql \
+	schema/sqlite/identity.sql \
+	schema/sqlite/keep_waiting.sql \
+	schema/sqlite/lease_over.sql \
+	schema/sqlite/lease_unknown.sql \
+	schema/sqlite/list_own.sql \
+	schema/sqlite/look.sql \
+	schema/sqlite/message_read.sql \
+	schema/sqlite/meta_read.sql \
+	schema/sqlite/peek.sql \
+	schema/sqlite/pend.sql \
+	schema/sqlite/pend_due.sql \
+	schema/sqlite/pragma_journal.sql \
+	schema/sqlite/pragma_sync.sql \
+	schema/sqlite/purge_reports.sql \
+	schema/sqlite/purge_tries.sql \
+	schema/sqlite/queue_oldest.sql \
+	schema/sqlite/release.sql \
+	schema/sqlite/report_add.sql \
+	schema/sqlite/report_any.sql \
+	schema/sqlite/report_by_key.sql \
+	schema/sqlite/report_by_provider.sql \
+	schema/sqlite/report_drop.sql \
+	schema/sqlite/report_page.sql \
+	schema/sqlite/resend.sql \
+	schema/sqlite/result_add.sql \
+	schema/sqlite/result_by_msg.sql \
+	schema/sqlite/result_by_provider.sql \
+	schema/sqlite/result_drop.sql \
+	schema/sqlite/result_orphan.sql \
+	schema/sqlite/result_req_keys.sql \
+	schema/sqlite/result_revise.sql \
+	schema/sqlite/result_same.sql \
+	schema/sqlite/row_by_provider.sql \
+	schema/sqlite/row_state.sql \
 	schema/sqlite/schema_version.sql \
 	schema/sqlite/schema_version_set.sql \
-	schema/sqlite/views.sql
+	schema/sqlite/session.sql \
+	schema/sqlite/touched.sql \
+	schema/sqlite/try_accept.sql \
+	schema/sqlite/try_add.sql \
+	schema/sqlite/try_by_msg.sql \
+	schema/sqlite/try_by_provider.sql \
+	schema/sqlite/try_close.sql \
+	schema/sqlite/try_drop.sql \
+	schema/sqlite/type_next.sql \
+	schema/sqlite/type_null.sql \
+	schema/sqlite/type_rows.sql \
+	schema/sqlite/unfreeze.sql \
+	schema/sqlite/unfreeze_replayed.sql \
+	schema/sqlite/unknown.sql \
+	schema/sqlite/unknown_due.sql \
+	schema/sqlite/unknown_older.sql \
+	schema/sqlite/unknown_take.sql \
+	schema/sqlite/views.sql \
+	schema/sqlite/walk.sql \
+	schema/sqlite/walk_form.sql
 
 libmtrelay_a_SOURCES += \
 	schema/columns.def \

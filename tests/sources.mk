@@ -32,7 +32,8 @@ unit_tests += \
 	tests/unit/test_key \
 	tests/unit/test_message \
 	tests/unit/test_number \
-	tests/unit/test_rules
+	tests/unit/test_rules \
+	tests/unit/test_store
 
 # Channels and programs
 unit_tests += \

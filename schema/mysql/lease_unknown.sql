@@ -1,0 +1,3 @@
+-- lease_unknown: bytes of these rows may have left. args: msg_id fence cols: none write: yes
+UPDATE {send} SET status = 3, due_at = NOW(3), fence = fence + 1
+WHERE msg_id = ? AND fence = ? AND status = 1

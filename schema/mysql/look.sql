@@ -1,0 +1,4 @@
+-- look: the next look at an unknown row. args: delay_ms close_ms msg_id fence cols: none write: yes
+UPDATE {send}
+SET due_at = LEAST(NOW(3) + INTERVAL ? * 1000 MICROSECOND, COALESCE(first_sent_at, NOW(3)) + INTERVAL ? * 1000 MICROSECOND), fence = fence + 1
+WHERE msg_id = ? AND fence = ? AND status = 3

@@ -1,0 +1,11 @@
+-- row_by_provider: the same by the ids of the provider. args: close_ms channel ids cols: iiiiiiitttttttiiittii
+-- write: no
+SELECT msg_id, status, fence, incarnation, leg, try_no, generation, msg_type, owner, client_key, channel, provider_id,
+  fallback_type, CAST(created_at AS CHAR) AS created_text,
+  COALESCE(TIMESTAMPDIFF(MICROSECOND, first_sent_at, NOW(3)) DIV 1000, 0) AS since_first, COALESCE(TIMESTAMPDIFF(MICROSECOND, last_sent_at, NOW(3)) DIV 1000, 0) AS since_try,
+  TIMESTAMPDIFF(MICROSECOND, NOW(3), COALESCE(first_sent_at, NOW(3)) + INTERVAL ? * 1000 MICROSECOND) DIV 1000 AS until_close, pend_class, pend_code,
+  (SELECT COUNT(*) FROM {try} t WHERE t.msg_id = s.msg_id AND t.created_at = s.created_at AND t.leg = s.leg
+    AND t.outcome IN ('OPEN', 'ACCEPTED')) AS open_tries,
+  (SELECT COUNT(*) FROM {try} t WHERE t.msg_id = s.msg_id AND t.created_at = s.created_at AND t.client_key = s.client_key
+    AND t.outcome IN ('REFUSED', 'FAILED')) AS own_closed
+FROM {send} s WHERE channel = ? AND provider_id IN ({ids})

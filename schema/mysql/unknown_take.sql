@@ -1,0 +1,4 @@
+-- unknown_take: they become ours for the next look. args: owner incarnation delay_ms close_ms msg_id fence cols:
+-- none write: yes
+UPDATE {send} SET owner = ?, incarnation = ?, due_at = LEAST(NOW(3) + INTERVAL ? * 1000 MICROSECOND, COALESCE(first_sent_at, NOW(3)) + INTERVAL ? * 1000 MICROSECOND), fence = fence + 1
+WHERE msg_id = ? AND fence = ? AND status = 3

@@ -1,0 +1,3 @@
+-- claim_key: the key of an attempt that was claimed in this transaction. args: client_key msg_id fence cols: none
+-- write: yes
+UPDATE {send} SET client_key = ? WHERE msg_id = CAST(? AS BIGINT) AND fence = CAST(? AS BIGINT)

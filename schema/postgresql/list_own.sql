@@ -1,0 +1,12 @@
+-- list_own: own rows in SENDING. args: close_ms owner after all limit cols: iiiiiiitttttttiiittii write: no
+SELECT msg_id, status, fence, incarnation, leg, try_no, generation, msg_type, owner, client_key, channel, provider_id,
+  fallback_type, CAST(created_at AS TEXT) AS created_text,
+  COALESCE(CAST(FLOOR(EXTRACT(EPOCH FROM (clock_timestamp()) - (first_sent_at)) * 1000) AS BIGINT), 0) AS since_first, COALESCE(CAST(FLOOR(EXTRACT(EPOCH FROM (clock_timestamp()) - (last_sent_at)) * 1000) AS BIGINT), 0) AS since_try,
+  CAST(FLOOR(EXTRACT(EPOCH FROM (COALESCE(first_sent_at, clock_timestamp()) + CAST(? AS BIGINT) * INTERVAL '1 millisecond') - (clock_timestamp())) * 1000) AS BIGINT) AS until_close, pend_class, pend_code,
+  (SELECT COUNT(*) FROM {try} t WHERE t.msg_id = s.msg_id AND t.created_at = s.created_at AND t.leg = s.leg
+    AND t.outcome IN ('OPEN', 'ACCEPTED')) AS open_tries,
+  (SELECT COUNT(*) FROM {try} t WHERE t.msg_id = s.msg_id AND t.created_at = s.created_at AND t.client_key = s.client_key
+    AND t.outcome IN ('REFUSED', 'FAILED')) AS own_closed
+FROM {send} s
+WHERE status = 1 AND owner = ? AND msg_id > ? AND (due_at < (SELECT clock_timestamp()) OR CAST(? AS BIGINT) = 1)
+ORDER BY msg_id + 0 LIMIT ?

@@ -1,0 +1,4 @@
+-- look: the next look at an unknown row. args: delay_ms close_ms msg_id fence cols: none write: yes
+UPDATE {send}
+SET due_at = LEAST(clock_timestamp() + CAST(? AS BIGINT) * INTERVAL '1 millisecond', COALESCE(first_sent_at, clock_timestamp()) + CAST(? AS BIGINT) * INTERVAL '1 millisecond'), fence = fence + 1
+WHERE msg_id = CAST(? AS BIGINT) AND fence = CAST(? AS BIGINT) AND status = 3

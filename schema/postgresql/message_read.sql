@@ -1,0 +1,23 @@
+-- message_read: rows that are ours and SENDING, texts cut at cap characters beside their true length in bytes. args:
+-- expire_ms cap cap cap cap owner incarnation ids cols: iiiiittttiiiiiitttttititttittttittttttttt write: no
+SELECT msg_id, fence, try_no, leg, generation,
+  client_key, CAST(created_at AS TEXT) AS created_text, msg_type, asked_type,
+  COALESCE(priority, 1) AS priority_no, CAST(FLOOR(EXTRACT(EPOCH FROM (COALESCE(expire_at, send_at + CAST(? AS BIGINT) * INTERVAL '1 millisecond')) - (clock_timestamp())) * 1000) AS BIGINT) AS expire_in_ms,
+  CASE WHEN UPPER(TRIM(cancel_yn)) = 'Y' THEN 1 ELSE 0 END AS is_cancelled,
+  CASE WHEN UPPER(TRIM(is_ad)) = 'Y' THEN 1 ELSE 0 END AS is_ad_no,
+  CASE WHEN pend_class = 'OPEN' THEN 1 ELSE 0 END AS is_resend,
+  CASE WHEN generation = 0 THEN 0 ELSE (SELECT COUNT(*) FROM {try} t WHERE t.msg_id = {send}.msg_id
+    AND t.created_at = {send}.created_at AND t.leg = {send}.leg AND t.outcome IN ('OPEN', 'ACCEPTED')) END AS open_tries,
+  req_key AS req_key, sender AS sender, recipient AS recipient,
+  subject AS subject,
+  SUBSTR(body, 1, CAST(? AS INT)) AS body_cut, OCTET_LENGTH(body) AS body_bytes, SUBSTR(vars, 1, CAST(? AS INT)) AS vars_cut, OCTET_LENGTH(vars) AS vars_bytes,
+  profile_key AS profile_key, template_code AS template_code,
+  SUBSTR(payload, 1, CAST(? AS INT)) AS payload_cut, OCTET_LENGTH(payload) AS payload_bytes, file_key AS file_key,
+  fallback_type AS fallback_type, fallback_subject AS fallback_subject,
+  SUBSTR(fallback_body, 1, CAST(? AS INT)) AS fallback_body_cut, OCTET_LENGTH(fallback_body) AS fallback_body_bytes,
+  fallback_file_key AS fallback_file_key,
+  group_key AS group_key, dept_code AS dept_code, origin_code AS origin_code,
+  etc1 AS etc1, etc2 AS etc2, etc3 AS etc3, etc4 AS etc4,
+  CAST(send_at AS TEXT) AS send_text
+FROM {send}
+WHERE status = 1 AND owner = ? AND incarnation = ? AND msg_id IN ({ids})

@@ -1,0 +1,7 @@
+-- resend: 3 -> 1, when the lease ends before the close time. args: owner incarnation lease_ms raise pend_class
+-- msg_id fence close_ms lease_ms cols: none write: yes
+UPDATE {send}
+SET status = 1, owner = ?, incarnation = ?, due_at = clock_timestamp() + CAST(? AS BIGINT) * INTERVAL '1 millisecond', try_no = try_no + 1,
+  generation = generation + CAST(? AS BIGINT), last_sent_at = clock_timestamp(), pend_class = ?, pend_code = NULL, hold_code = NULL, fence = fence + 1
+WHERE msg_id = ? AND status = 3 AND fence = ?
+  AND COALESCE(first_sent_at, clock_timestamp()) + CAST(? AS BIGINT) * INTERVAL '1 millisecond' > clock_timestamp() + CAST(? AS BIGINT) * INTERVAL '1 millisecond'

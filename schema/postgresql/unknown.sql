@@ -1,0 +1,5 @@
+-- unknown: no answer: bytes may have left. args: channel delay_ms close_ms msg_id fence cols: none write: yes
+UPDATE {send}
+SET status = 3, channel = COALESCE(?, channel), due_at = LEAST(clock_timestamp() + CAST(? AS BIGINT) * INTERVAL '1 millisecond', COALESCE(first_sent_at, clock_timestamp()) + CAST(? AS BIGINT) * INTERVAL '1 millisecond'),
+  fence = fence + 1
+WHERE msg_id = CAST(? AS BIGINT) AND fence = CAST(? AS BIGINT) AND status = 1

@@ -1,0 +1,3 @@
+-- foreign_null: the same, without a due time. args: status limit cols: iit write: no
+SELECT msg_id, fence, client_key FROM {send}
+WHERE status = ? AND due_at IS NULL LIMIT ?

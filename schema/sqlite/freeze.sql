@@ -1,0 +1,2 @@
+-- freeze: no agent claims until it is lifted. args: reason cols: none write: yes
+UPDATE {meta} SET frozen = 'Y', freeze_reason = ?, frozen_at = strftime('%Y-%m-%d %H:%M:%f', 'now'), freeze_epoch = freeze_epoch + 1 WHERE id = 1 AND frozen = 'N'

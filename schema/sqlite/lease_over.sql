@@ -1,0 +1,6 @@
+-- lease_over: SENDING rows whose lease and whose agent's lease are over, not ours. args: owner limit cols: iit
+-- write: no
+SELECT s.msg_id, s.fence, s.client_key FROM {send} s
+WHERE s.status = 1 AND s.due_at < strftime('%Y-%m-%d %H:%M:%f', 'now') AND s.fence > 0 AND (s.owner IS NULL OR s.owner <> ?)
+  AND NOT EXISTS (SELECT 1 FROM {agent} a WHERE a.agent_id = s.owner AND a.lease_until > strftime('%Y-%m-%d %H:%M:%f', 'now'))
+ORDER BY s.due_at LIMIT ?

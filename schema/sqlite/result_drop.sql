@@ -1,0 +1,2 @@
+-- result_drop: the row whose result stands now. args: msg_id fence cols: none write: yes
+DELETE FROM {send} WHERE msg_id = ? AND fence = ?

@@ -1,0 +1,2 @@
+-- session.sql (sqlite): what every session of the agent needs.
+PRAGMA temp_store = MEMORY;

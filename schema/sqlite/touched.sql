@@ -1,0 +1,7 @@
+-- touched: the journal knows a later attempt than the database. args: owner incarnation try_no leg generation
+-- client_key channel delay_ms close_ms msg_id fence try_no cols: none write: yes
+UPDATE {send}
+SET status = 3, owner = ?, incarnation = ?, try_no = ?, leg = ?, generation = ?,
+  client_key = COALESCE(?, client_key), channel = COALESCE(?, channel), due_at = MIN(strftime('%Y-%m-%d %H:%M:%f', 'now', printf('%+.3f seconds', ? / 1000.0)), strftime('%Y-%m-%d %H:%M:%f', COALESCE(first_sent_at, strftime('%Y-%m-%d %H:%M:%f', 'now')), printf('%+.3f seconds', ? / 1000.0))),
+  first_sent_at = COALESCE(first_sent_at, strftime('%Y-%m-%d %H:%M:%f', 'now')), last_sent_at = strftime('%Y-%m-%d %H:%M:%f', 'now'), pend_class = NULL, pend_code = NULL, fence = fence + 1
+WHERE msg_id = ? AND fence = ? AND status IN (0, 5) AND (fence = 0 OR try_no < ?)

@@ -1,0 +1,3 @@
+-- try_by_provider: attempts with these ids of the provider. args: channel ids cols: iittitt write: no
+SELECT id, msg_id, created_at AS created_text, provider_id, leg, client_key, outcome
+FROM {try} WHERE channel = ? AND provider_id IN ({ids})
