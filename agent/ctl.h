@@ -9,6 +9,7 @@
 #include <jansson.h>
 #include "agent/conf.h"
 #include "agent/schema.h"
+#include "agent/store_admin.h"
 #include "agent/store_setup.h"
 
 enum { CTL_OK = 0, CTL_WARN = 1, CTL_FAIL = 2 };
@@ -67,6 +68,22 @@ void ctl_report_line(struct ctl_report *r, int level, const char *thing, const c
 void ctl_report_finding(void *ctx, const struct schema_finding *f);
 /* Prints the sum, or the object; returns the status to end with. */
 int ctl_report_end(struct ctl_report *r);
+
+/* "2026-11-21 10:00:00.123" in this host's zone, "-" for 0; returns buf (32 bytes are enough). */
+const char *ctl_time(char *buf, size_t size, int64_t ms);
+/* UTC, or null for 0. */
+json_t *ctl_json_time(int64_t ms);
+/* "5 s", "12 min", "3 h 10 min", "4 days" without a sign; returns buf (32 bytes are enough). */
+const char *ctl_span(char *buf, size_t size, int64_t ms);
+
+/* What keeps a message, one sentence each, printed (with --json put into *out). 0 done or on its way, 1 it waits for
+ * something that ends by itself, 2 somebody must act or there is no such message. */
+int ctl_explain_id(struct ctl *c, struct store *s, int64_t msg_id, json_t **out);
+/* A result as one line of text; as an object. */
+void ctl_print_result(int64_t msg_id, const struct admin_result *r);
+json_t *ctl_json_result(const struct admin_result *r);
+#define CTL_READER "a login that may read mtrelay's tables, such as the agent's own or the reader's"
+#define CTL_WRITER "a login that may write mtrelay's tables, such as the agent's own or the application's"
 
 int ctl_status(struct ctl *c, int argc, char **argv);
 int ctl_stats(struct ctl *c, int argc, char **argv);

@@ -1,7 +1,8 @@
-/* ctl_report.c - the lines of check and schema --check: for people one line each, for programs one object. */
+/* ctl_report.c - what people and programs read: the lines of check and schema --check, times and spans. */
 #include "config.h"
 #include <stdarg.h>
 #include <stdio.h>
+#include <time.h>
 #include "agent/ctl.h"
 
 static const char *const words[] = { [CTL_OK] = "OK", [CTL_WARN] = "WARN", [CTL_FAIL] = "FAIL" };
@@ -54,4 +55,53 @@ ctl_report_end(struct ctl_report *r)
 		       r->count[CTL_OK], r->count[CTL_WARN], r->count[CTL_FAIL]);
 	r->lines = NULL;
 	return r->worst;
+}
+
+const char *
+ctl_time(char *buf, size_t size, int64_t ms)
+{
+	time_t t = (time_t)(ms / 1000);
+	struct tm tm;
+	size_t n;
+
+	if (ms == 0 || localtime_r(&t, &tm) == NULL) {
+		snprintf(buf, size, "-");
+		return buf;
+	}
+	n = strftime(buf, size, "%Y-%m-%d %H:%M:%S", &tm);
+	snprintf(buf + n, size - n, ".%03d", (int)(ms % 1000));
+	return buf;
+}
+
+json_t *
+ctl_json_time(int64_t ms)
+{
+	time_t t = (time_t)(ms / 1000);
+	struct tm tm;
+	char buf[40];
+	size_t n;
+
+	if (ms == 0 || gmtime_r(&t, &tm) == NULL)
+		return json_null();
+	n = strftime(buf, sizeof buf, "%Y-%m-%dT%H:%M:%S", &tm);
+	snprintf(buf + n, sizeof buf - n, ".%03dZ", (int)(ms % 1000));
+	return json_string(buf);
+}
+
+const char *
+ctl_span(char *buf, size_t size, int64_t ms)
+{
+	long long s = (ms < 0 ? -ms : ms) / 1000;
+
+	if (s < 1)
+		snprintf(buf, size, "%lld ms", (long long)(ms < 0 ? -ms : ms));
+	else if (s < 120)
+		snprintf(buf, size, "%lld s", s);
+	else if (s < 7200)
+		snprintf(buf, size, "%lld min", s / 60);
+	else if (s < 172800)
+		snprintf(buf, size, "%lld h %lld min", s / 3600, s % 3600 / 60);
+	else
+		snprintf(buf, size, "%lld days", s / 86400);
+	return buf;
 }

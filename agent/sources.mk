@@ -83,6 +83,8 @@ libmtrelay_a_SOURCES += \
 	agent/store_int.h \
 	agent/store_report.c \
 	agent/store_sql.c \
+	agent/store_admin.c \
+	agent/store_admin.h \
 	agent/store_setup.h \
 	agent/store_setup.c \
 	agent/session.h \
@@ -105,6 +107,9 @@ mtrelayctl_SOURCES += \
 	agent/ctl.h \
 	agent/ctl_agent.c \
 	agent/ctl_check.c \
+	agent/ctl_db.c \
+	agent/ctl_explain.c \
 	agent/ctl_report.c \
 	agent/ctl_schema.c \
+	agent/ctl_trace.c \
 	agent/mtrelayctl.c
