@@ -9,7 +9,8 @@
 bool
 dialect_is_known(const char *dialect)
 {
-	return strcmp(dialect, "mysql") == 0 || strcmp(dialect, "postgresql") == 0 || strcmp(dialect, "sqlite") == 0;
+	return strcmp(dialect, "mysql") == 0 || strcmp(dialect, "postgresql") == 0 ||
+	       strcmp(dialect, "sqlite") == 0;
 }
 
 static void
@@ -46,7 +47,8 @@ add_name(const char *dialect, const char *prefix, const char *p, size_t list_n, 
 }
 
 enum rc
-dialect_expand(const char *dialect, const char *prefix, const char *text, size_t list_n, struct buf *out, struct err *e)
+dialect_expand(const char *dialect, const char *prefix, const char *text, size_t list_n,
+	       struct buf *out, struct err *e)
 {
 	bool in_quotes = false;
 	const char *from = text;
@@ -61,7 +63,8 @@ dialect_expand(const char *dialect, const char *prefix, const char *text, size_t
 		(void)buf_add(out, from, (size_t)(p - from));
 		behind = add_name(dialect, prefix, p + 1, list_n, out);
 		if (behind == NULL)
-			return err_set(e, RC_BUG, 0, "dialect.expand", "\"%.30s\" in an SQL text is no name", p);
+			return err_set(e, RC_BUG, 0, "dialect.expand",
+				       "\"%.30s\" in an SQL text is no name", p);
 		from = behind;
 		p = behind - 1;
 	}

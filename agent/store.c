@@ -24,7 +24,8 @@ run_session_script(struct store *s, struct err *e)
 	enum rc rc = RC_OK;
 
 	if (src == NULL)
-		return err_set(e, RC_BUG, 0, "store.open", "schema/%s/session.sql is not in this program", s->dialect);
+		return err_set(e, RC_BUG, 0, "store.open",
+			       "schema/%s/session.sql is not in this program", s->dialect);
 	at = src->text;
 	while (rc == RC_OK) {
 		size_t n;
@@ -65,7 +66,8 @@ store_open(const struct store_config *cfg, struct store **out, struct err *e)
 	s->dialect = cfg->dialect != NULL ? cfg->dialect : s->drv->dialect(s->db);
 	if (!dialect_is_known(s->dialect)) {
 		rc = err_set(e, RC_CONFIG, 0, "store.open",
-			     "%.60s is no database that mtrelay knows; set database.dialect to mysql, postgresql or sqlite",
+			     "%.60s is no database that mtrelay knows; set database.dialect to "
+			     "mysql, postgresql or sqlite",
 			     s->drv->product(s->db));
 		goto out;
 	}
@@ -115,8 +117,8 @@ store_dialect(const struct store *s)
 static bool
 is_missing_table(const struct err *e)
 {
-	return strcmp(e->sqlstate, "42S02") == 0 || strcmp(e->sqlstate, "42P01") == 0 || strcmp(e->sqlstate, "S0002") == 0 ||
-	       strstr(e->text, "no such table") != NULL;
+	return strcmp(e->sqlstate, "42S02") == 0 || strcmp(e->sqlstate, "42P01") == 0 ||
+	       strcmp(e->sqlstate, "S0002") == 0 || strstr(e->text, "no such table") != NULL;
 }
 
 static enum rc
@@ -142,7 +144,7 @@ read_identity(struct store *s, char *dst, size_t size, struct err *e)
 
 struct setting_rule {
 	const char *name;
-	const char *weak;         /* the value that is weak */
+	const char *weak;	    /* the value that is weak */
 	bool weak_is_anything_else; /* every other value than it */
 	enum durability means;
 	const char *cost;
@@ -157,8 +159,10 @@ static const struct setting_rule rules[] = {
 	  "a crash can lose transactions from the binary log and so on replicas; set it to 1" },
 	{ "synchronous_commit", "off", false, DURABLE_NOT,
 	  "a crash of the server loses the last commits; set it to on (also for this role alone)" },
-	{ "fsync", "off", false, DURABLE_NOT, "a power failure can lose or damage the database; set it to on" },
-	{ "full_page_writes", "off", false, DURABLE_RISKY, "a power failure can leave torn pages; set it to on" },
+	{ "fsync", "off", false, DURABLE_NOT,
+	  "a power failure can lose or damage the database; set it to on" },
+	{ "full_page_writes", "off", false, DURABLE_RISKY,
+	  "a power failure can leave torn pages; set it to on" },
 };
 
 static void
@@ -173,8 +177,8 @@ judge_setting(struct store_facts *f, const char *name, const char *value, bool h
 		if (strcmp(name, "sync_binlog") == 0 && !has_binlog)
 			continue;
 		f->durability = r->means;
-		(void)snprintf(f->durability_text, sizeof f->durability_text, "%.40s = %.20s: %.120s", name,
-			       value, r->cost);
+		(void)snprintf(f->durability_text, sizeof f->durability_text,
+			       "%.40s = %.20s: %.120s", name, value, r->cost);
 	}
 }
 
@@ -195,7 +199,8 @@ read_server_settings(struct store *s, struct store_facts *f, struct err *e)
 			continue;
 		(void)store_col_text(&s->cols[0], set[n].name, sizeof set[n].name);
 		(void)store_col_text(&s->cols[1], set[n].value, sizeof set[n].value);
-		has_binlog = has_binlog || (strcmp(set[n].name, "log_bin") == 0 && strcmp(set[n].value, "ON") == 0);
+		has_binlog = has_binlog || (strcmp(set[n].name, "log_bin") == 0 &&
+					    strcmp(set[n].value, "ON") == 0);
 		n++;
 	}
 	for (size_t i = 0; rc == RC_OK && i < n; i++)
@@ -225,13 +230,15 @@ read_pragmas(struct store *s, struct store_facts *f, struct err *e)
 	    (strcmp(journal, "wal") == 0 && sync < SQLITE_SYNC_FULL)) {
 		f->durability = DURABLE_NOT;
 		(void)snprintf(f->durability_text, sizeof f->durability_text,
-			       "journal_mode = %s, synchronous = %" PRId64 ": a power failure loses the last commits; "
+			       "journal_mode = %s, synchronous = %" PRId64
+			       ": a power failure loses the last commits; "
 			       "set SyncPragma=FULL in the connection string",
 			       journal, sync);
 	} else if (sync < SQLITE_SYNC_FULL) {
 		f->durability = DURABLE_RISKY;
 		(void)snprintf(f->durability_text, sizeof f->durability_text,
-			       "synchronous = %" PRId64 ": a power failure can damage the file; set SyncPragma=FULL in the "
+			       "synchronous = %" PRId64
+			       ": a power failure can damage the file; set SyncPragma=FULL in the "
 			       "connection string",
 			       sync);
 	}
@@ -251,7 +258,8 @@ store_facts_read(struct store *s, struct store_facts *f, struct err *e)
 	(void)text_copy(f->dialect, sizeof f->dialect, s->dialect);
 	(void)text_copy(f->product, sizeof f->product, s->drv->product(s->db));
 	(void)text_copy(f->durability_text, sizeof f->durability_text, "commits survive a crash");
-	rc = strcmp(s->dialect, "sqlite") == 0 ? read_pragmas(s, f, e) : read_server_settings(s, f, e);
+	rc = strcmp(s->dialect, "sqlite") == 0 ? read_pragmas(s, f, e)
+					       : read_server_settings(s, f, e);
 	if (rc != RC_OK)
 		return rc;
 	rc = store_one(s, "meta_read", NULL, 0, &found, e);
@@ -293,7 +301,8 @@ read_agent(struct store *s, struct agent_row *a, bool *found, struct err *e)
 }
 
 enum rc
-store_register(struct store *s, const struct store_agent *a, struct store_registration *out, struct err *e)
+store_register(struct store *s, const struct store_agent *a, struct store_registration *out,
+	       struct err *e)
 {
 	struct agent_row was;
 	int64_t affected = 0;
@@ -310,33 +319,42 @@ store_register(struct store *s, const struct store_agent *a, struct store_regist
 	out->same_journal = found && strcmp(was.journal_id, a->journal_id) == 0;
 	if (found && was.is_live && !out->same_journal) {
 		rc = err_set(e, RC_AGAIN, 0, "store.register",
-			     "agent %s runs already on host %s as process %" PRId64 " with another journal; give this one "
+			     "agent %s runs already on host %s as process %" PRId64
+			     " with another journal; give this one "
 			     "another agent.id, or stop that one (its lease ends by itself)",
 			     s->cfg->agent_id, was.host, was.pid);
 		goto out;
 	}
 	if (found) {
 		const struct db_value args[] = {
-			v_int(s->cfg->agent_lease_ms), store_v_text(a->journal_id), store_v_text(a->boot_id),
-			store_v_text(a->host), v_int(a->pid), store_v_text(a->version),
-			store_v_text(s->cfg->agent_id), v_int(was.incarnation),
+			v_int(s->cfg->agent_lease_ms),
+			store_v_text(a->journal_id),
+			store_v_text(a->boot_id),
+			store_v_text(a->host),
+			v_int(a->pid),
+			store_v_text(a->version),
+			store_v_text(s->cfg->agent_id),
+			v_int(was.incarnation),
 		};
 
 		rc = store_run(s, "agent_start", args, COUNT_OF(args), &affected, e);
 	} else {
 		const struct db_value args[] = {
-			store_v_text(s->cfg->agent_id), v_int(s->cfg->agent_lease_ms), store_v_text(a->journal_id),
-			store_v_text(a->boot_id), store_v_text(a->host), v_int(a->pid), store_v_text(a->version),
+			store_v_text(s->cfg->agent_id), v_int(s->cfg->agent_lease_ms),
+			store_v_text(a->journal_id),	store_v_text(a->boot_id),
+			store_v_text(a->host),		v_int(a->pid),
+			store_v_text(a->version),
 		};
 
 		rc = store_run(s, "agent_new", args, COUNT_OF(args), &affected, e);
 		if (rc == RC_DATA)
-			rc = err_set(e, RC_AGAIN, 0, "store.register", "agent %s is being registered by another process",
+			rc = err_set(e, RC_AGAIN, 0, "store.register",
+				     "agent %s is being registered by another process",
 				     s->cfg->agent_id);
 	}
 	if (rc == RC_OK && affected != 1)
-		rc = err_set(e, RC_AGAIN, 0, "store.register", "agent %s is being registered by another process",
-			     s->cfg->agent_id);
+		rc = err_set(e, RC_AGAIN, 0, "store.register",
+			     "agent %s is being registered by another process", s->cfg->agent_id);
 	if (rc == RC_OK)
 		rc = store_fault(FAILPOINT(register_before_commit), "store.register", e);
 	if (rc == RC_OK)
@@ -375,11 +393,14 @@ read_oldest(struct store *s, int64_t *out_ms, struct err *e)
 	*out_ms = 0;
 	for (int t = 0; rc == RC_OK && t < MSG_TYPE_COUNT; t++) {
 		for (int p = 0; rc == RC_OK && p < PRIORITY_COUNT; p++) {
-			const struct db_value args[] = { store_v_text(msg_type_name((enum msg_type)t)), v_int(p) };
+			const struct db_value args[] = {
+				store_v_text(msg_type_name((enum msg_type)t)), v_int(p)
+			};
 			bool found;
 
 			rc = store_one(s, "queue_oldest", args, COUNT_OF(args), &found, e);
-			if (rc == RC_OK && found && s->cols[0].type == DB_INT && s->cols[0].i > *out_ms)
+			if (rc == RC_OK && found && s->cols[0].type == DB_INT &&
+			    s->cols[0].i > *out_ms)
 				*out_ms = s->cols[0].i;
 		}
 	}
@@ -402,8 +423,12 @@ count_rows(struct store *s, struct store_beat *b, struct err *e)
 		rc = read_oldest(s, &b->oldest_due_ms, e);
 	if (rc == RC_OK) {
 		struct db_value args[] = {
-			v_int(0), v_int(b->unknown), v_int(b->held), v_int(b->oldest_due_ms / 1000),
-			store_v_text(s->cfg->agent_id), v_int(s->cfg->incarnation),
+			v_int(0),
+			v_int(b->unknown),
+			v_int(b->held),
+			v_int(b->oldest_due_ms / 1000),
+			store_v_text(s->cfg->agent_id),
+			v_int(s->cfg->incarnation),
 		};
 
 		b->waiting += deferred;
@@ -419,8 +444,9 @@ enum rc
 store_heartbeat(struct store *s, struct store_beat *b, struct err *e)
 {
 	const struct db_value beat[] = {
-		v_int(s->cfg->agent_lease_ms), store_v_some(b->channels), store_v_some(b->last_error),
-		store_v_text(s->cfg->agent_id), v_int(s->cfg->incarnation),
+		v_int(s->cfg->agent_lease_ms), store_v_some(b->channels),
+		store_v_some(b->last_error),   store_v_text(s->cfg->agent_id),
+		v_int(s->cfg->incarnation),
 	};
 	const struct db_value id[] = { store_v_text(s->cfg->agent_id) };
 	int64_t affected = 0;
@@ -449,17 +475,20 @@ store_heartbeat(struct store *s, struct store_beat *b, struct err *e)
 enum rc
 store_sign_off(struct store *s, struct err *e)
 {
-	const struct db_value args[] = { store_v_text(s->cfg->agent_id), v_int(s->cfg->incarnation) };
+	const struct db_value args[] = { store_v_text(s->cfg->agent_id),
+					 v_int(s->cfg->incarnation) };
 
 	return store_run(s, "agent_stop", args, COUNT_OF(args), NULL, e);
 }
 
 /* One statement and a history row about it, when it changed anything. */
 static enum rc
-change_freeze(struct store *s, const char *statement, const struct db_value *args, size_t n, const char *event,
-	      const char *who, const char *reason, bool *changed, struct err *e)
+change_freeze(struct store *s, const char *statement, const struct db_value *args, size_t n,
+	      const char *event, const char *who, const char *reason, bool *changed, struct err *e)
 {
-	const struct history h = { .event = event, .who = who, .reason = reason, .from = -1, .to = -1 };
+	const struct history h = {
+		.event = event, .who = who, .reason = reason, .from = -1, .to = -1
+	};
 	int64_t affected = 0;
 	enum rc rc = store_begin(s, e);
 
@@ -482,7 +511,8 @@ store_freeze(struct store *s, const char *reason, struct err *e)
 	const struct db_value args[] = { store_v_text(reason) };
 	bool changed;
 
-	return change_freeze(s, "freeze", args, COUNT_OF(args), "freeze", s->cfg->agent_id, reason, &changed, e);
+	return change_freeze(s, "freeze", args, COUNT_OF(args), "freeze", s->cfg->agent_id, reason,
+			     &changed, e);
 }
 
 enum rc

@@ -110,6 +110,10 @@ struct store_claim {
 	int64_t claim_seq;    /* what we remember; the transaction raises it by one */
 	struct batch *batch;  /* where messages and texts go */
 	struct message **out; /* want places */
+	/* Called in this thread for each message before its key is written: runs the rules and sets m->type when it resolves AUTO,
+	 * which then stands in the row before a byte can leave. NULL: none. */
+	void (*judge)(void *arg, struct message *m);
+	void *judge_arg;
 	unsigned got;
 	unsigned candidates; /* READY rows that were seen, also those that another agent took */
 	bool seq_mismatch; /* RC_OK, got 0: the database has another claim_seq (or frozen, or not ours): heartbeat tells */

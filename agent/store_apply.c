@@ -50,7 +50,8 @@ allowed(enum transition_kind k, const struct work *w, struct err *e)
 {
 	if (transition_allows(k, w->st->row.status))
 		return true;
-	(void)err_set(e, RC_BUG, 0, "store.apply", "message %" PRId64 " in status %d cannot go the way \"%s\"", w->c->msg_id,
+	(void)err_set(e, RC_BUG, 0, "store.apply",
+		      "message %" PRId64 " in status %d cannot go the way \"%s\"", w->c->msg_id,
 		      w->st->row.status, transition_get(k)->sentence);
 	return false;
 }
@@ -210,7 +211,8 @@ add_and_drop(struct store *s, struct work **w, size_t n, bool *done, struct err 
 	for (size_t i = 0; rc == RC_OK && i < rows; i++)
 		if (dropped[i] != 1)
 			rc = err_set(e, RC_DATA, 0, "store.apply",
-				     "the result of message %" PRId64 " was added and its row did not go; does a trigger hold it?",
+				     "the result of message %" PRId64
+				     " was added and its row did not go; does a trigger hold it?",
 				     drop[2 * i].i);
 	return rc;
 }
@@ -243,7 +245,8 @@ finish_now(struct store *s, struct work *w, struct err *e)
 	rc = write_results(s, &w, 1, &done, e);
 	if (rc == RC_OK && !done)
 		rc = err_set(e, RC_DATA, 0, "store.apply",
-			     "the result of message %" PRId64 " was not taken; does a trigger on the result table refuse it?",
+			     "the result of message %" PRId64
+			     " was not taken; does a trigger on the result table refuse it?",
 			     w->c->msg_id);
 	return rc;
 }
@@ -253,11 +256,13 @@ must_change(int64_t affected, const struct work *w, struct err *e)
 {
 	if (affected == 1)
 		return RC_OK;
-	return err_set(e, RC_AGAIN, 0, "store.apply", "message %" PRId64 " moved on meanwhile", w->c->msg_id);
+	return err_set(e, RC_AGAIN, 0, "store.apply", "message %" PRId64 " moved on meanwhile",
+		       w->c->msg_id);
 }
 
 static enum rc
-note(struct store *s, const struct work *w, const char *event, int to, const char *reason, struct err *e)
+note(struct store *s, const struct work *w, const char *event, int to, const char *reason,
+     struct err *e)
 {
 	const struct change *c = w->c;
 	const struct history h = {
@@ -266,8 +271,12 @@ note(struct store *s, const struct work *w, const char *event, int to, const cha
 		.event = event,
 		.who = s->cfg->agent_id,
 		.code = c->code,
-		.client_key = c->client_key[0] != '\0' ? c->client_key : w->has_state ? w->st->row.client_key : NULL,
-		.channel = c->channel[0] != '\0' ? c->channel : w->has_state ? w->st->row.channel : NULL,
+		.client_key = c->client_key[0] != '\0' ? c->client_key
+			      : w->has_state	       ? w->st->row.client_key
+						       : NULL,
+		.channel = c->channel[0] != '\0' ? c->channel
+			   : w->has_state	 ? w->st->row.channel
+						 : NULL,
 		.reason = reason,
 		.from = w->has_state ? w->st->row.status : -1,
 		.to = to,
@@ -292,8 +301,8 @@ fallback_of(const struct row_state *st)
 static enum rc
 start_next_leg(struct store *s, struct work *w, enum msg_type t, struct err *e)
 {
-	const struct db_value args[] = { type_value(t), v_int(s->cfg->expire_after_ms), v_int(w->c->msg_id),
-					 v_int(w->st->row.fence) };
+	const struct db_value args[] = { type_value(t), v_int(s->cfg->expire_after_ms),
+					 v_int(w->c->msg_id), v_int(w->st->row.fence) };
 	int64_t affected = 0;
 	enum rc rc;
 
@@ -303,7 +312,8 @@ start_next_leg(struct store *s, struct work *w, enum msg_type t, struct err *e)
 	if (rc == RC_OK)
 		rc = must_change(affected, w, e);
 	if (rc == RC_OK)
-		rc = note(s, w, "leg_failed", ROW_READY, w->c->text[0] != '\0' ? w->c->text : result_text(w->c->code), e);
+		rc = note(s, w, "leg_failed", ROW_READY,
+			  w->c->text[0] != '\0' ? w->c->text : result_text(w->c->code), e);
 	if (rc == RC_OK)
 		changed(w, w->st->row.fence + 1);
 	return rc;
@@ -313,7 +323,8 @@ start_next_leg(struct store *s, struct work *w, enum msg_type t, struct err *e)
 static enum rc
 fail_leg(struct store *s, struct work *w, struct err *e)
 {
-	enum msg_type next = w->st->row.leg == 0 && !is_own_rule(w->c) ? fallback_of(w->st) : MSG_TYPE_NONE;
+	enum msg_type next =
+		w->st->row.leg == 0 && !is_own_rule(w->c) ? fallback_of(w->st) : MSG_TYPE_NONE;
 
 	if (next != MSG_TYPE_NONE && transition_allows(TRANSITION_NEXT_LEG, w->st->row.status))
 		return start_next_leg(s, w, next, e);
@@ -323,16 +334,19 @@ fail_leg(struct store *s, struct work *w, struct err *e)
 /* ---- attempts of which there are several ---- */
 
 static enum rc
-close_try(struct store *s, const struct work *w, const char *outcome, int64_t *affected, struct err *e)
+close_try(struct store *s, const struct work *w, const char *outcome, int64_t *affected,
+	  struct err *e)
 {
-	const struct db_value args[] = { store_v_text(outcome), store_v_some(w->c->code), store_v_some(w->c->provider_id),
-					 v_int(w->c->msg_id), store_v_text(w->c->client_key) };
+	const struct db_value args[] = { store_v_text(outcome), store_v_some(w->c->code),
+					 store_v_some(w->c->provider_id), v_int(w->c->msg_id),
+					 store_v_text(w->c->client_key) };
 
 	return store_run(s, "try_close", args, COUNT_OF(args), affected, e);
 }
 
 static enum rc
-cas_row(struct store *s, struct work *w, const char *statement, enum transition_kind k, struct err *e)
+cas_row(struct store *s, struct work *w, const char *statement, enum transition_kind k,
+	struct err *e)
 {
 	const struct db_value args[] = { v_int(w->c->msg_id), v_int(w->st->row.fence) };
 	int64_t affected = 0;
@@ -353,8 +367,9 @@ static enum rc
 wait_for_older(struct store *s, struct work *w, struct err *e)
 {
 	const char *outcome = w->c->is_evidence ? "FAILED" : "REFUSED";
-	const struct db_value args[] = { store_v_text(outcome), store_v_text(outcome), store_v_some(w->c->code),
-					 v_int(w->c->msg_id), v_int(w->st->row.fence) };
+	const struct db_value args[] = { store_v_text(outcome), store_v_text(outcome),
+					 store_v_some(w->c->code), v_int(w->c->msg_id),
+					 v_int(w->st->row.fence) };
 	enum rc rc = RC_OK;
 
 	if (!w->st->own_closed)
@@ -403,7 +418,8 @@ is_own_attempt(const struct work *w)
 {
 	const struct change *c = w->c;
 
-	return c->client_key[0] != '\0' && c->leg == w->st->row.leg && strcmp(c->client_key, w->st->row.client_key) == 0;
+	return c->client_key[0] != '\0' && c->leg == w->st->row.leg &&
+	       strcmp(c->client_key, w->st->row.client_key) == 0;
 }
 
 /* Of the same message (not of one that had the same id before), by the fingerprint that all its keys share. */
@@ -412,8 +428,9 @@ same_message(const char *key, const char *other)
 {
 	struct key_parts a, b;
 
-	return key_decode(key, strlen(key), &a) && key_decode(other, strlen(other), &b) && a.msg_id == b.msg_id &&
-	       a.installation == b.installation && a.fingerprint == b.fingerprint;
+	return key_decode(key, strlen(key), &a) && key_decode(other, strlen(other), &b) &&
+	       a.msg_id == b.msg_id && a.installation == b.installation &&
+	       a.fingerprint == b.fingerprint;
 }
 
 /* *is: an attempt with this key stands in mt_try for this row's leg. */
@@ -451,13 +468,15 @@ other_leg(struct store *s, struct work *w, struct err *e)
 	const struct change *c = w->c;
 
 	stale(w);
-	if (w->st->row.client_key[0] != '\0' && !same_message(c->client_key, w->st->row.client_key)) {
+	if (w->st->row.client_key[0] != '\0' &&
+	    !same_message(c->client_key, w->st->row.client_key)) {
 		w->unmatched = true;
 		return RC_OK;
 	}
 	if (c->leg < w->st->row.leg && c->kind == CHANGE_RESULT && c->class == RESULT_OK) {
 		w->report = REPORT_CONFLICT;
-		return note(s, w, "conflict", -1, "a leg that was reported as failed is now reported as delivered", e);
+		return note(s, w, "conflict", -1,
+			    "a leg that was reported as failed is now reported as delivered", e);
 	}
 	w->unmatched = c->leg > w->st->row.leg;
 	return RC_OK;
@@ -471,8 +490,10 @@ accept_row(struct store *s, struct work *w, struct err *e)
 	enum rc rc;
 
 	if (w->st->row.status == ROW_ACCEPTED) {
-		const struct db_value fill[] = { store_v_some(w->c->channel), store_v_text(w->c->provider_id),
-						 v_int(w->c->msg_id), store_v_text(w->c->client_key) };
+		const struct db_value fill[] = { store_v_some(w->c->channel),
+						 store_v_text(w->c->provider_id),
+						 v_int(w->c->msg_id),
+						 store_v_text(w->c->client_key) };
 
 		changed(w, w->st->row.fence);
 		w->report = REPORT_KNOWN;
@@ -493,9 +514,11 @@ accept_row(struct store *s, struct work *w, struct err *e)
 static enum rc
 accept_older(struct store *s, struct work *w, struct err *e)
 {
-	const struct db_value try_args[] = { store_v_some(w->c->provider_id), store_v_some(w->c->channel),
-					     v_int(w->c->msg_id), store_v_text(w->c->client_key) };
-	const struct db_value row_args[] = { v_int(s->cfg->close_after_ms), v_int(w->c->msg_id), v_int(w->st->row.fence) };
+	const struct db_value try_args[] = { store_v_some(w->c->provider_id),
+					     store_v_some(w->c->channel), v_int(w->c->msg_id),
+					     store_v_text(w->c->client_key) };
+	const struct db_value row_args[] = { v_int(s->cfg->close_after_ms), v_int(w->c->msg_id),
+					     v_int(w->st->row.fence) };
 	int64_t affected = 0;
 	enum rc rc = store_run(s, "try_accept", try_args, COUNT_OF(try_args), &affected, e);
 
@@ -538,7 +561,8 @@ failure_counts(const struct work *w)
 
 	if (c->fence >= 0 && c->fence == w->st->row.fence)
 		return c->client_key[0] == '\0' || is_own_attempt(w);
-	return c->is_evidence && is_own_attempt(w) && (c->try_no == 0 || c->try_no == w->st->row.try_no);
+	return c->is_evidence && is_own_attempt(w) &&
+	       (c->try_no == 0 || c->try_no == w->st->row.try_no);
 }
 
 static enum rc
@@ -577,16 +601,16 @@ decide_result(struct store *s, struct work *w, struct err *e)
 	return rc == RC_OK ? finish_now(s, w, e) : rc;
 }
 
-/* A simple kind whose row is not under the expected fence: was it us, by a call whose answer was lost? */
+/* A simple kind whose row is not under the expected fence: was it done by a call whose answer was lost? */
 static enum rc
-decide_simple(struct store *s, struct work *w, struct err *e)
+decide_simple(struct work *w)
 {
 	const struct store_row *r = &w->st->row;
 	const struct change *c = w->c;
 
-	(void)e;
-	if (r->fence == c->fence + 1 && r->status == kind_sql[c->kind].to && r->leg == c->leg &&
-	    r->incarnation == s->cfg->incarnation) {
+	/* Only one change can have raised the fence by one, and the row is where this one brings it. */
+	if (c->fence >= 0 && r->fence == c->fence + 1 && r->status == kind_sql[c->kind].to &&
+	    r->leg == c->leg) {
 		changed(w, r->fence);
 		return RC_OK;
 	}
@@ -657,7 +681,8 @@ find_result(struct store *s, const struct change *c, struct result_row *best, st
 
 /* *n: attempts of the leg in mt_try that are open, but for the one with c's key. */
 static enum rc
-count_other_open(struct store *s, const struct change *c, const struct result_row *r, size_t *n, struct err *e)
+count_other_open(struct store *s, const struct change *c, const struct result_row *r, size_t *n,
+		 struct err *e)
 {
 	const struct db_value id = v_int(c->msg_id);
 	bool more = true;
@@ -673,7 +698,8 @@ count_other_open(struct store *s, const struct change *c, const struct result_ro
 		(void)store_col_text(&s->cols[2], created, sizeof created);
 		(void)store_col_text(&s->cols[4], key, sizeof key);
 		(void)store_col_text(&s->cols[5], outcome, sizeof outcome);
-		if (strcmp(created, r->created_at) == 0 && s->cols[3].i == r->leg && strcmp(key, c->client_key) != 0 &&
+		if (strcmp(created, r->created_at) == 0 && s->cols[3].i == r->leg &&
+		    strcmp(key, c->client_key) != 0 &&
 		    (strcmp(outcome, "OPEN") == 0 || strcmp(outcome, "ACCEPTED") == 0))
 			(*n)++;
 	}
@@ -685,14 +711,29 @@ revise(struct store *s, struct work *w, const struct result_row *r, struct err *
 {
 	const struct change *c = w->c;
 	const struct db_value args[] = {
-		store_v_text(result_class_name(c->class)), store_v_text(c->code),
-		store_v_text(c->text[0] != '\0' ? c->text : result_text(c->code)), store_v_some(c->provider_code),
-		store_v_some(c->provider_id), store_v_some(c->carrier), c->parts > 0 ? v_int(c->parts) : v_null(),
-		store_v_some(c->done_at), v_int(c->msg_id), store_v_text(r->created_at), v_int(r->rev),
+		store_v_text(result_class_name(c->class)),
+		store_v_text(c->code),
+		store_v_text(c->text[0] != '\0' ? c->text : result_text(c->code)),
+		store_v_some(c->provider_code),
+		store_v_some(c->provider_id),
+		store_v_some(c->carrier),
+		c->parts > 0 ? v_int(c->parts) : v_null(),
+		store_v_some(c->done_at),
+		v_int(c->msg_id),
+		store_v_text(r->created_at),
+		v_int(r->rev),
 	};
-	struct history h = { .msg_id = c->msg_id, .created_at = r->created_at, .event = "revised", .who = s->cfg->agent_id,
-			     .code = r->code, .client_key = c->client_key, .channel = c->channel,
-			     .reason = "a report came after the result", .from = -1, .to = -1, .leg = r->leg };
+	struct history h = { .msg_id = c->msg_id,
+			     .created_at = r->created_at,
+			     .event = "revised",
+			     .who = s->cfg->agent_id,
+			     .code = r->code,
+			     .client_key = c->client_key,
+			     .channel = c->channel,
+			     .reason = "a report came after the result",
+			     .from = -1,
+			     .to = -1,
+			     .leg = r->leg };
 	int64_t affected = 0;
 	enum rc rc = store_run(s, "result_revise", args, COUNT_OF(args), &affected, e);
 
@@ -711,8 +752,15 @@ static enum rc
 meet_result(struct store *s, struct work *w, const struct result_row *r, struct err *e)
 {
 	const struct change *c = w->c;
-	struct history h = { .msg_id = c->msg_id, .created_at = r->created_at, .who = s->cfg->agent_id, .code = c->code,
-			     .client_key = c->client_key, .channel = c->channel, .from = -1, .to = -1, .leg = r->leg };
+	struct history h = { .msg_id = c->msg_id,
+			     .created_at = r->created_at,
+			     .who = s->cfg->agent_id,
+			     .code = c->code,
+			     .client_key = c->client_key,
+			     .channel = c->channel,
+			     .from = -1,
+			     .to = -1,
+			     .leg = r->leg };
 	int64_t ignored;
 	size_t open = 0;
 	enum rc rc;
@@ -734,7 +782,8 @@ meet_result(struct store *s, struct work *w, const struct result_row *r, struct 
 		w->c->answer = CHANGE_STALE;
 		w->report = REPORT_CONFLICT;
 		h.event = "conflict";
-		h.reason = "a report contradicts the result; OK and FAIL never change into each other";
+		h.reason =
+			"a report contradicts the result; OK and FAIL never change into each other";
 		return store_history(s, &h, e);
 	}
 	if (!r->is_recent) {
@@ -762,21 +811,42 @@ write_orphan(struct store *s, struct work *w, struct err *e)
 	const struct message *m = c->m != NULL ? c->m : &nothing;
 	bool keep = s->cfg->text_policy == TEXT_KEEP;
 	const struct db_value args[] = {
-		v_int(c->msg_id), store_v_some(m->created_at), store_v_field(&m->req_key),
-		c->m != NULL ? type_value(m->asked_type) : v_null(), store_v_field(&m->sender), store_v_field(&m->recipient),
-		keep ? store_v_field(&m->subject) : v_null(), keep ? store_v_field(&m->body) : v_null(),
-		store_v_field(&m->group_key), store_v_field(&m->dept_code), store_v_field(&m->origin_code),
-		store_v_field(&m->etc1), store_v_field(&m->etc2), store_v_field(&m->etc3), store_v_field(&m->etc4),
-		store_v_field(&m->send_at), store_v_text(result_class_name(c->class)), store_v_text(c->code),
-		store_v_text(c->text[0] != '\0' ? c->text : result_text(c->code)), store_v_some(c->provider_code),
-		store_v_some(c->provider_id), store_v_some(c->client_key), c->m != NULL ? type_value(m->type) : v_null(),
-		v_int(c->leg), store_v_some(c->carrier), c->parts > 0 ? v_int(c->parts) : v_null(),
-		store_v_some(c->channel), store_v_text(s->cfg->agent_id), v_int(c->try_no), store_v_some(c->done_at),
+		v_int(c->msg_id),
+		store_v_some(m->created_at),
+		store_v_field(&m->req_key),
+		c->m != NULL ? type_value(m->asked_type) : v_null(),
+		store_v_field(&m->sender),
+		store_v_field(&m->recipient),
+		keep ? store_v_field(&m->subject) : v_null(),
+		keep ? store_v_field(&m->body) : v_null(),
+		store_v_field(&m->group_key),
+		store_v_field(&m->dept_code),
+		store_v_field(&m->origin_code),
+		store_v_field(&m->etc1),
+		store_v_field(&m->etc2),
+		store_v_field(&m->etc3),
+		store_v_field(&m->etc4),
+		store_v_field(&m->send_at),
+		store_v_text(result_class_name(c->class)),
+		store_v_text(c->code),
+		store_v_text(c->text[0] != '\0' ? c->text : result_text(c->code)),
+		store_v_some(c->provider_code),
+		store_v_some(c->provider_id),
+		store_v_some(c->client_key),
+		c->m != NULL ? type_value(m->type) : v_null(),
+		v_int(c->leg),
+		store_v_some(c->carrier),
+		c->parts > 0 ? v_int(c->parts) : v_null(),
+		store_v_some(c->channel),
+		store_v_text(s->cfg->agent_id),
+		v_int(c->try_no),
+		store_v_some(c->done_at),
 	};
 	enum rc rc = store_run(s, "result_orphan", args, COUNT_OF(args), NULL, e);
 
 	if (rc == RC_OK)
-		rc = note(s, w, "row_deleted", -1, "the row was deleted while the message was on its way", e);
+		rc = note(s, w, "row_deleted", -1,
+			  "the row was deleted while the message was on its way", e);
 	return rc;
 }
 
@@ -797,7 +867,8 @@ decide_gone(struct store *s, struct work *w, struct err *e)
 	w->c->new_fence = 0;
 	w->report = REPORT_APPLIED;
 	is_ours = c->m != NULL || c->fence >= 0 ||
-		  (key_decode(c->client_key, strlen(c->client_key), &k) && k.installation == s->cfg->installation);
+		  (key_decode(c->client_key, strlen(c->client_key), &k) &&
+		   k.installation == s->cfg->installation);
 	if (c->kind == CHANGE_RESULT && is_ours)
 		return write_orphan(s, w, e);
 	w->unmatched = true;
@@ -824,7 +895,7 @@ decide(struct store *s, struct work *w, struct err *e)
 	case CHANGE_TOUCHED:
 		break;
 	}
-	return decide_simple(s, w, e);
+	return decide_simple(w);
 }
 
 /* Reads the rows and decides one by one. */
@@ -893,8 +964,7 @@ needs_look(const struct work *w)
 	return w->fence < 0 || (w->c->kind == CHANGE_RESULT && w->c->class == RESULT_FAIL);
 }
 
-static enum rc
-apply_kept_reports(struct store *s, struct work **w, size_t n, struct err *e);
+static enum rc apply_kept_reports(struct store *s, struct work **w, size_t n, struct err *e);
 
 static int
 by_msg(const void *a, const void *b)
@@ -950,7 +1020,8 @@ number_rounds(struct work **w, size_t n)
 	unsigned most = 0;
 
 	for (size_t i = 0; i < n; i++) {
-		w[i]->round = i > 0 && w[i]->c->msg_id == w[i - 1]->c->msg_id ? w[i - 1]->round + 1 : 0;
+		w[i]->round =
+			i > 0 && w[i]->c->msg_id == w[i - 1]->c->msg_id ? w[i - 1]->round + 1 : 0;
 		if (w[i]->round > most)
 			most = w[i]->round;
 	}
@@ -962,12 +1033,14 @@ follow_fence(struct work **w, size_t i)
 {
 	const struct work *before = w[i]->round > 0 ? w[i - 1] : NULL;
 
-	if (before != NULL && before->c->answer == CHANGED && before->c->fence == w[i]->c->fence && w[i]->fence >= 0)
+	if (before != NULL && before->c->answer == CHANGED && before->c->fence == w[i]->c->fence &&
+	    w[i]->fence >= 0)
 		w[i]->fence = before->c->new_fence;
 }
 
-static const enum change_kind kind_order[] = { CHANGE_ACCEPT, CHANGE_UNKNOWN, CHANGE_RELEASE, CHANGE_DEFER,
-					       CHANGE_LOOK,   CHANGE_HOLD,    CHANGE_TOUCHED, CHANGE_RESULT };
+static const enum change_kind kind_order[] = { CHANGE_ACCEPT,  CHANGE_UNKNOWN, CHANGE_RELEASE,
+					       CHANGE_DEFER,   CHANGE_LOOK,    CHANGE_HOLD,
+					       CHANGE_TOUCHED, CHANGE_RESULT };
 
 enum rc
 store_apply_all(struct store *s, struct work *works, size_t n, struct err *e)
@@ -1060,7 +1133,8 @@ apply_kept_reports(struct store *s, struct work **w, size_t n, struct err *e)
 		/* PENDING says no more than the acceptance that has just been written. */
 		if (kept[k].r.class == REPORT_PENDING || kept[k].r.duplicate)
 			continue;
-		store_change_of_report(&kept[k].r, of->c->msg_id, of->c->client_key, &changes[used]);
+		store_change_of_report(&kept[k].r, of->c->msg_id, of->c->client_key,
+				       &changes[used]);
 		works[used].c = &changes[used];
 		used++;
 	}
@@ -1102,7 +1176,8 @@ set_aside_in_tx(struct store *s, struct work *w, struct row_state *st, const str
 			c->answer = CHANGED;
 		return rc;
 	}
-	if (c->kind != CHANGE_RESULT || (c->fence >= 0 && st->row.fence != c->fence && !is_own_attempt(w)))
+	if (c->kind != CHANGE_RESULT ||
+	    (c->fence >= 0 && st->row.fence != c->fence && !is_own_attempt(w)))
 		return RC_OK;
 	{
 		const struct db_value id[] = { v_int(c->msg_id) };
@@ -1112,7 +1187,8 @@ set_aside_in_tx(struct store *s, struct work *w, struct row_state *st, const str
 		if (rc != RC_OK)
 			return rc;
 		if (other && store_col_text(&s->cols[0], in_result, sizeof in_result) &&
-		    store_col_text(&s->cols[1], in_row, sizeof in_row) && strcmp(in_result, in_row) == 0) {
+		    store_col_text(&s->cols[1], in_row, sizeof in_row) &&
+		    strcmp(in_result, in_row) == 0) {
 			const struct db_value drop[] = { v_int(c->msg_id), v_int(st->row.fence) };
 
 			/* Its result stands already: only the row is left over. */
@@ -1123,8 +1199,11 @@ set_aside_in_tx(struct store *s, struct work *w, struct row_state *st, const str
 		}
 	}
 	{
-		const struct db_value args[] = { store_v_text(result_class_name(c->class)), store_v_text(c->code),
-						 store_v_text(HOLD_DATABASE_FAULT), v_int(PEND_RETRY_MS), v_int(c->msg_id),
+		const struct db_value args[] = { store_v_text(result_class_name(c->class)),
+						 store_v_text(c->code),
+						 store_v_text(HOLD_DATABASE_FAULT),
+						 v_int(PEND_RETRY_MS),
+						 v_int(c->msg_id),
 						 v_int(st->row.fence) };
 		char reason[201];
 
@@ -1134,7 +1213,9 @@ set_aside_in_tx(struct store *s, struct work *w, struct row_state *st, const str
 		c->new_fence = st->row.fence + 1;
 		if (st->row.status == ROW_HELD && st->pend_class[0] != '\0' && !st->row.is_resend)
 			return RC_OK; /* one history row is enough for all the attempts to settle it */
-		(void)text_copy(reason, sizeof reason, other ? "another message has a result under this id and time" : why->text);
+		(void)text_copy(reason, sizeof reason,
+				other ? "another message has a result under this id and time"
+				      : why->text);
 		return note(s, w, "not_settled", ROW_HELD, reason, e);
 	}
 }

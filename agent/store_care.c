@@ -22,8 +22,8 @@ struct candidate {
 
 /* Rows of a statement whose first columns are msg_id and fence, and perhaps client_key behind them. */
 static enum rc
-collect(struct store *s, const char *statement, const struct db_value *args, size_t nargs, bool has_key,
-	struct candidate *out, size_t max, size_t *n, struct err *e)
+collect(struct store *s, const char *statement, const struct db_value *args, size_t nargs,
+	bool has_key, struct candidate *out, size_t max, size_t *n, struct err *e)
 {
 	bool more = true;
 	enum rc rc = store_run(s, statement, args, nargs, NULL, e);
@@ -78,7 +78,8 @@ commit_care(struct store *s, struct err *e)
 
 /* One compare-and-set for each row, in one transaction; done (may be NULL) tells which were met. */
 static enum rc
-change_rows(struct store *s, const char *statement, struct candidate *c, size_t n, int64_t *count, struct err *e)
+change_rows(struct store *s, const char *statement, struct candidate *c, size_t n, int64_t *count,
+	    struct err *e)
 {
 	struct db_value args[2 * STEP_MAX];
 	int64_t affected[STEP_MAX];
@@ -126,7 +127,8 @@ make_new(struct store *s, size_t limit, int64_t *count, struct err *e)
 		if (rc == RC_OK)
 			rc = change_rows(s, "foreign_new", found, only(found, n, true), count, e);
 		if (rc == RC_OK)
-			rc = collect(s, "foreign_null", args, COUNT_OF(args), true, found, limit, &n, e);
+			rc = collect(s, "foreign_null", args, COUNT_OF(args), true, found, limit,
+				     &n, e);
 		if (rc != RC_OK || n == 0)
 			continue;
 		{
@@ -207,9 +209,11 @@ next_change(struct store *s, struct closing *k)
 }
 
 static enum rc
-close_status(struct store *s, int status, size_t limit, struct closing *k, int64_t *count, struct err *e)
+close_status(struct store *s, int status, size_t limit, struct closing *k, int64_t *count,
+	     struct err *e)
 {
-	const struct db_value args[] = { v_int(status), v_int(s->cfg->close_after_ms), v_int((int64_t)limit) };
+	const struct db_value args[] = { v_int(status), v_int(s->cfg->close_after_ms),
+					 v_int((int64_t)limit) };
 	bool more = true;
 	enum rc rc = store_run(s, "close_due", args, COUNT_OF(args), NULL, e);
 
@@ -222,7 +226,8 @@ close_status(struct store *s, int status, size_t limit, struct closing *k, int64
 			struct change *c = next_change(s, k);
 
 			c->class = RESULT_UNKNOWN;
-			(void)text_copy(c->code, sizeof c->code, status == ROW_ACCEPTED ? "8001" : "8002");
+			(void)text_copy(c->code, sizeof c->code,
+					status == ROW_ACCEPTED ? "8001" : "8002");
 		}
 	}
 	return rc == RC_OK && k->n > 0 ? settle(s, k, count, e) : rc;
@@ -301,7 +306,8 @@ match_reports(struct store *s, size_t limit, int64_t *count, struct err *e)
 }
 
 static enum rc
-drop_ids(struct store *s, const char *statement, const struct db_value *ids, size_t n, int64_t *count, struct err *e)
+drop_ids(struct store *s, const char *statement, const struct db_value *ids, size_t n,
+	 int64_t *count, struct err *e)
 {
 	int64_t affected = 0;
 	enum rc rc;
@@ -318,8 +324,8 @@ static enum rc
 purge(struct store *s, size_t limit, int64_t *count, struct err *e)
 {
 	const struct db_value report_args[] = { v_int(s->cfg->late_ms), v_int((int64_t)limit) };
-	const struct db_value try_args[] = { v_int(s->cfg->close_after_ms + s->cfg->late_ms), v_int(s->try_cursor),
-					     v_int((int64_t)limit) };
+	const struct db_value try_args[] = { v_int(s->cfg->close_after_ms + s->cfg->late_ms),
+					     v_int(s->try_cursor), v_int((int64_t)limit) };
 	struct db_value ids[STEP_MAX];
 	size_t n = 0;
 	size_t seen = 0;
@@ -390,8 +396,8 @@ write_forms(struct store *s, const struct written *w, size_t n, int64_t *count, 
 }
 
 static enum rc
-form_of_rows(struct store *s, const char *statement, const struct db_value *args, size_t nargs, enum msg_type t, size_t limit,
-	     int64_t *count, struct err *e)
+form_of_rows(struct store *s, const char *statement, const struct db_value *args, size_t nargs,
+	     enum msg_type t, size_t limit, int64_t *count, struct err *e)
 {
 	struct written w[STEP_MAX];
 	size_t n = 0;
@@ -426,7 +432,8 @@ write_types(struct store *s, size_t limit, int64_t *count, struct err *e)
 			break;
 		t = msg_type_parse(word, strlen(word));
 		if (t != MSG_TYPE_NONE && strcmp(word, msg_type_name(t)) != 0) {
-			const struct db_value args[] = { store_v_text(word), v_int((int64_t)limit) };
+			const struct db_value args[] = { store_v_text(word),
+							 v_int((int64_t)limit) };
 
 			rc = form_of_rows(s, "type_rows", args, COUNT_OF(args), t, limit, count, e);
 		}
@@ -443,7 +450,8 @@ store_care(struct store *s, struct store_care *c, struct err *e)
 
 	if (k == NULL)
 		return err_set(e, RC_NOMEM, 0, "store.care", "no memory");
-	c->leases = c->due = c->closed = c->kept_reports = c->purged = c->made_new = c->pend_settled = c->normalised = 0;
+	c->leases = c->due = c->closed = c->kept_reports = c->purged = c->made_new =
+		c->pend_settled = c->normalised = 0;
 	rc = make_new(s, limit, &c->made_new, e);
 	if (rc == RC_OK)
 		rc = end_leases(s, limit, &c->leases, e);
@@ -466,9 +474,11 @@ store_care(struct store *s, struct store_care *c, struct err *e)
 /* ---- recovery ---- */
 
 enum rc
-store_list_own(struct store *s, int64_t after, bool overdue_only, struct store_row *rows, size_t max, size_t *n, struct err *e)
+store_list_own(struct store *s, int64_t after, bool overdue_only, struct store_row *rows,
+	       size_t max, size_t *n, struct err *e)
 {
-	const struct db_value args[] = { v_int(s->cfg->close_after_ms), store_v_text(s->cfg->agent_id), v_int(after),
+	const struct db_value args[] = { v_int(s->cfg->close_after_ms),
+					 store_v_text(s->cfg->agent_id), v_int(after),
 					 v_int(overdue_only ? 0 : 1), v_int((int64_t)max) };
 	bool more = true;
 	enum rc rc = store_run(s, "list_own", args, COUNT_OF(args), NULL, e);
@@ -595,8 +605,8 @@ read_waiting(const struct store *s, struct waiting *r)
 	r->type = msg_type_parse(c[3].type == DB_NULL ? NULL : c[3].p, c[3].n);
 	r->priority = no_priority ? 1 : c[4].i;
 	name = msg_type_name(r->type);
-	r->is_written_oddly = no_priority || c[6].i == 1 || c[3].type == DB_NULL || c[3].n != strlen(name) ||
-			      memcmp(c[3].p, name, c[3].n) != 0;
+	r->is_written_oddly = no_priority || c[6].i == 1 || c[3].type == DB_NULL ||
+			      c[3].n != strlen(name) || memcmp(c[3].p, name, c[3].n) != 0;
 	r->is_expired = c[7].i == 1;
 	r->is_cancelled = c[8].i == 1;
 }
@@ -615,7 +625,8 @@ verdict(const struct store_walk *w, const struct waiting *r)
 }
 
 static void
-judge(const struct store_walk *w, const struct waiting *r, struct closing *k, struct written *forms, size_t *nforms)
+judge(const struct store_walk *w, const struct waiting *r, struct closing *k, struct written *forms,
+      size_t *nforms)
 {
 	const char *code = verdict(w, r);
 	struct change *c;
@@ -624,7 +635,8 @@ judge(const struct store_walk *w, const struct waiting *r, struct closing *k, st
 		return;
 	if (code[0] == '\0') {
 		if (r->is_written_oddly)
-			forms[(*nforms)++] = (struct written){ r->msg_id, r->fence, r->type, r->priority };
+			forms[(*nforms)++] =
+				(struct written){ r->msg_id, r->fence, r->type, r->priority };
 		return;
 	}
 	c = &k->c[k->n++];
@@ -642,7 +654,8 @@ enum rc
 store_walk(struct store *s, struct store_walk *w, struct err *e)
 {
 	size_t step = bounded(w->step);
-	const struct db_value args[] = { v_int(s->cfg->expire_after_ms), v_int(w->cursor), v_int((int64_t)step) };
+	const struct db_value args[] = { v_int(s->cfg->expire_after_ms), v_int(w->cursor),
+					 v_int((int64_t)step) };
 	struct written forms[STEP_MAX];
 	struct closing *k = malloc(sizeof *k);
 	size_t nforms = 0;

@@ -41,8 +41,8 @@ store_peek(struct store *s, const struct store_queue *q, size_t n, bool *due, st
 struct reader {
 	struct store *s;
 	struct batch *batch;
-	size_t at;      /* the next column */
-	bool full;      /* the batch took no more */
+	size_t at; /* the next column */
+	bool full; /* the batch took no more */
 };
 
 static int64_t
@@ -155,8 +155,8 @@ read_message(struct reader *r, struct message *m)
 }
 
 enum rc
-store_read_messages(struct store *s, const struct db_value *ids, size_t n, struct batch *b, struct message **out,
-		    size_t max, size_t *got, struct err *e)
+store_read_messages(struct store *s, const struct db_value *ids, size_t n, struct batch *b,
+		    struct message **out, size_t max, size_t *got, struct err *e)
 {
 	struct reader r = { .s = s, .batch = b };
 	bool more = true;
@@ -165,8 +165,13 @@ store_read_messages(struct store *s, const struct db_value *ids, size_t n, struc
 	*got = 0;
 	if (ids != NULL) {
 		const struct db_value cap = v_int(s->cfg->body_cap_bytes);
-		const struct db_value args[] = { v_int(s->cfg->expire_after_ms), cap, cap, cap, cap,
-						 store_v_text(s->cfg->agent_id), v_int(s->cfg->incarnation) };
+		const struct db_value args[] = { v_int(s->cfg->expire_after_ms),
+						 cap,
+						 cap,
+						 cap,
+						 cap,
+						 store_v_text(s->cfg->agent_id),
+						 v_int(s->cfg->incarnation) };
 
 		rc = store_run_list(s, "message_read", args, COUNT_OF(args), ids, n, NULL, e);
 	}
@@ -177,12 +182,15 @@ store_read_messages(struct store *s, const struct db_value *ids, size_t n, struc
 		if (rc != RC_OK || !more)
 			break;
 		if (*got == max)
-			return err_set(e, RC_BUG, 0, "store.claim", "the database gave more than the %zu rows that were marked", max);
+			return err_set(e, RC_BUG, 0, "store.claim",
+				       "the database gave more than the %zu rows that were marked",
+				       max);
 		m = batch_message(b);
 		if (m != NULL)
 			read_message(&r, m);
 		if (m == NULL || r.full)
-			return err_set(e, RC_NOMEM, 0, "store.claim", "the texts of these rows are larger than a batch may be");
+			return err_set(e, RC_NOMEM, 0, "store.claim",
+				       "the texts of these rows are larger than a batch may be");
 		out[(*got)++] = m;
 	}
 	return rc;
@@ -195,18 +203,15 @@ has_own_key(const struct store *s, const struct message *m)
 {
 	struct key_parts k;
 
-	return key_decode(m->client_key, strlen(m->client_key), &k) && k.installation == s->cfg->installation &&
-	       k.msg_id == m->msg_id && k.leg == (unsigned)m->leg && k.generation == (unsigned)m->generation;
+	return key_decode(m->client_key, strlen(m->client_key), &k) &&
+	       k.installation == s->cfg->installation && k.msg_id == m->msg_id &&
+	       k.leg == (unsigned)m->leg && k.generation == (unsigned)m->generation;
 }
 
-static enum rc
-make_keys(struct store *s, struct message **m, size_t n, struct err *e)
+/* The key of each attempt, made of the texts as they stand in the table: all legs of a message have the same fingerprint. */
+static void
+make_keys(const struct store *s, struct message **m, size_t n, bool *is_new)
 {
-	struct db_value args[3 * STORE_LIST_MAX];
-	int64_t affected[STORE_LIST_MAX];
-	size_t rows = 0;
-	enum rc rc;
-
 	for (size_t i = 0; i < n; i++) {
 		struct key_parts k = { .version = KEY_VERSION,
 				       .installation = s->cfg->installation,
@@ -214,16 +219,36 @@ make_keys(struct store *s, struct message **m, size_t n, struct err *e)
 				       .leg = (unsigned)m[i]->leg,
 				       .generation = (unsigned)m[i]->generation };
 
-		/* Before the texts of a fallback take their place: all legs of a message have the same fingerprint. */
-		k.fingerprint = key_fingerprint(m[i]->created_at, m[i]->recipient.p, m[i]->recipient.n, m[i]->body.p,
-						m[i]->body.n);
+		k.fingerprint = key_fingerprint(m[i]->created_at, m[i]->recipient.p,
+						m[i]->recipient.n, m[i]->body.p, m[i]->body.n);
 		/* While an attempt is open its key stays, whatever became of the settings. */
-		if (has_own_key(s, m[i]) || (m[i]->is_resend && m[i]->client_key[0] != '\0'))
+		is_new[i] =
+			!has_own_key(s, m[i]) && !(m[i]->is_resend && m[i]->client_key[0] != '\0');
+		if (is_new[i])
+			key_encode(&k, m[i]->client_key);
+	}
+}
+
+/* What an attempt goes out as, and under which key, is in the table before a byte of it can leave. */
+static enum rc
+write_keys(struct store *s, struct message **m, size_t n, const bool *is_new,
+	   const enum msg_type *was, struct err *e)
+{
+	struct db_value args[4 * STORE_LIST_MAX];
+	int64_t affected[STORE_LIST_MAX];
+	size_t rows = 0;
+	enum rc rc;
+
+	for (size_t i = 0; i < n; i++) {
+		bool is_resolved = m[i]->type != was[i] && m[i]->type != MSG_TYPE_NONE;
+
+		if (!is_new[i] && !is_resolved)
 			continue;
-		key_encode(&k, m[i]->client_key);
-		args[3 * rows] = store_v_text(m[i]->client_key);
-		args[3 * rows + 1] = v_int(m[i]->msg_id);
-		args[3 * rows + 2] = v_int(m[i]->fence);
+		args[4 * rows] = store_v_text(m[i]->client_key);
+		args[4 * rows + 1] =
+			is_resolved ? store_v_text(msg_type_name(m[i]->type)) : v_null();
+		args[4 * rows + 2] = v_int(m[i]->msg_id);
+		args[4 * rows + 3] = v_int(m[i]->fence);
 		rows++;
 	}
 	if (rows == 0)
@@ -231,8 +256,9 @@ make_keys(struct store *s, struct message **m, size_t n, struct err *e)
 	rc = store_run_many(s, "claim_key", args, rows, affected, e);
 	for (size_t i = 0; rc == RC_OK && i < rows; i++)
 		if (affected[i] != 1)
-			rc = err_set(e, RC_BUG, 0, "store.claim", "row %" PRId64 " was claimed and could not be given its key",
-				     args[3 * i + 1].i);
+			rc = err_set(e, RC_BUG, 0, "store.claim",
+				     "row %" PRId64 " was claimed and could not be given its key",
+				     args[4 * i + 2].i);
 	return rc;
 }
 
@@ -274,16 +300,23 @@ find_repeats(struct store *s, struct message **m, size_t n, struct err *e)
 }
 
 enum rc
-store_finish_messages(struct store *s, struct message **m, size_t n, struct err *e)
+store_finish_messages(struct store *s, struct message **m, size_t n,
+		      void (*judge)(void *arg, struct message *m), void *arg, struct err *e)
 {
-	enum rc rc = make_keys(s, m, n, e);
+	bool is_new[STORE_LIST_MAX];
+	enum msg_type was[STORE_LIST_MAX];
+	enum rc rc;
 
-	if (rc == RC_OK)
-		rc = find_repeats(s, m, n, e);
-	for (size_t i = 0; i < n; i++)
+	make_keys(s, m, n, is_new);
+	rc = find_repeats(s, m, n, e);
+	for (size_t i = 0; i < n; i++) {
+		was[i] = m[i]->type;
 		if (m[i]->leg > 0)
 			use_fallback_texts(m[i]);
-	return rc;
+		if (rc == RC_OK && judge != NULL)
+			judge(arg, m[i]);
+	}
+	return rc == RC_OK ? write_keys(s, m, n, is_new, was, e) : rc;
 }
 
 /* ---- claim ---- */
@@ -293,7 +326,8 @@ by_due(const void *a, const void *b)
 {
 	const struct message *x = *(struct message *const *)a;
 	const struct message *y = *(struct message *const *)b;
-	int c = strcmp(x->send_at.p != NULL ? x->send_at.p : "", y->send_at.p != NULL ? y->send_at.p : "");
+	int c = strcmp(x->send_at.p != NULL ? x->send_at.p : "",
+		       y->send_at.p != NULL ? y->send_at.p : "");
 
 	return c != 0 ? c : x->msg_id < y->msg_id ? -1 : x->msg_id > y->msg_id;
 }
@@ -308,10 +342,11 @@ by_int(const void *a, const void *b)
 }
 
 static enum rc
-pick(struct store *s, const struct store_claim *c, size_t want, struct db_value *ids, size_t *n, struct err *e)
+pick(struct store *s, const struct store_claim *c, size_t want, struct db_value *ids, size_t *n,
+     struct err *e)
 {
-	const struct db_value args[] = { store_v_text(msg_type_name(c->queue.type)), v_int(c->queue.priority),
-					 v_int((int64_t)want) };
+	const struct db_value args[] = { store_v_text(msg_type_name(c->queue.type)),
+					 v_int(c->queue.priority), v_int((int64_t)want) };
 	bool more = true;
 	enum rc rc = store_run(s, "claim_pick", args, COUNT_OF(args), NULL, e);
 
@@ -333,9 +368,17 @@ take(struct store *s, struct store_claim *c, size_t want, size_t *got, struct er
 {
 	const struct db_value cap = v_int(s->cfg->body_cap_bytes);
 	const struct db_value args[] = {
-		store_v_text(s->cfg->agent_id), v_int(s->cfg->incarnation), v_int(s->cfg->row_lease_ms),
-		store_v_text(msg_type_name(c->queue.type)), v_int(c->queue.priority), v_int((int64_t)want),
-		v_int(s->cfg->expire_after_ms), cap, cap, cap, cap,
+		store_v_text(s->cfg->agent_id),
+		v_int(s->cfg->incarnation),
+		v_int(s->cfg->row_lease_ms),
+		store_v_text(msg_type_name(c->queue.type)),
+		v_int(c->queue.priority),
+		v_int((int64_t)want),
+		v_int(s->cfg->expire_after_ms),
+		cap,
+		cap,
+		cap,
+		cap,
 	};
 	enum rc rc = store_run(s, "claim_take", args, COUNT_OF(args), NULL, e);
 
@@ -347,11 +390,13 @@ take(struct store *s, struct store_claim *c, size_t want, size_t *got, struct er
 
 /* Marks those picked rows that are still READY and reads them. */
 static enum rc
-mark(struct store *s, struct store_claim *c, const struct db_value *ids, size_t n, size_t *got, struct err *e)
+mark(struct store *s, struct store_claim *c, const struct db_value *ids, size_t n, size_t *got,
+     struct err *e)
 {
 	const struct db_value args[] = {
-		store_v_text(s->cfg->agent_id), v_int(s->cfg->incarnation), v_int(s->cfg->row_lease_ms),
-		store_v_text(msg_type_name(c->queue.type)), v_int(c->queue.priority),
+		store_v_text(s->cfg->agent_id), v_int(s->cfg->incarnation),
+		v_int(s->cfg->row_lease_ms),	store_v_text(msg_type_name(c->queue.type)),
+		v_int(c->queue.priority),
 	};
 	int64_t affected = 0;
 	enum rc rc = store_run_list(s, "claim_mark", args, COUNT_OF(args), ids, n, &affected, e);
@@ -361,14 +406,16 @@ mark(struct store *s, struct store_claim *c, const struct db_value *ids, size_t 
 		return rc;
 	rc = store_read_messages(s, ids, n, c->batch, c->out, n, got, e);
 	if (rc == RC_OK && (int64_t)*got != affected)
-		rc = err_set(e, RC_BUG, 0, "store.claim", "%" PRId64 " rows were marked and %zu came back", affected, *got);
+		rc = err_set(e, RC_BUG, 0, "store.claim",
+			     "%" PRId64 " rows were marked and %zu came back", affected, *got);
 	return rc;
 }
 
 static enum rc
 raise_seq(struct store *s, const struct store_claim *c, bool *raised, struct err *e)
 {
-	const struct db_value args[] = { store_v_text(s->cfg->agent_id), v_int(s->cfg->incarnation), v_int(c->claim_seq) };
+	const struct db_value args[] = { store_v_text(s->cfg->agent_id), v_int(s->cfg->incarnation),
+					 v_int(c->claim_seq) };
 	int64_t affected = 0;
 	enum rc rc = store_run(s, "claim_seq", args, COUNT_OF(args), &affected, e);
 
@@ -377,7 +424,8 @@ raise_seq(struct store *s, const struct store_claim *c, bool *raised, struct err
 }
 
 static enum rc
-claim_in_tx(struct store *s, struct store_claim *c, const struct db_value *ids, size_t n, size_t *got, struct err *e)
+claim_in_tx(struct store *s, struct store_claim *c, const struct db_value *ids, size_t n,
+	    size_t *got, struct err *e)
 {
 	bool raised = false;
 	enum rc rc = raise_seq(s, c, &raised, e);
@@ -387,7 +435,7 @@ claim_in_tx(struct store *s, struct store_claim *c, const struct db_value *ids, 
 		return rc;
 	rc = ids != NULL ? mark(s, c, ids, n, got, e) : take(s, c, n, got, e);
 	if (rc == RC_OK && *got > 0)
-		rc = store_finish_messages(s, c->out, *got, e);
+		rc = store_finish_messages(s, c->out, *got, c->judge, c->judge_arg, e);
 	if (rc != RC_OK || *got == 0)
 		return rc;
 	rc = store_fault(FAILPOINT(claim_before_commit), "store.claim", e);
@@ -439,8 +487,8 @@ store_claim(struct store *s, struct store_claim *c, struct err *e)
 static enum rc
 keep_attempt(struct store *s, const struct store_resend *r, struct err *e)
 {
-	const struct db_value args[] = { store_v_text("OPEN"), store_v_text("OPEN"), v_null(), v_int(r->msg_id),
-					 v_int(r->fence) };
+	const struct db_value args[] = { store_v_text("OPEN"), store_v_text("OPEN"), v_null(),
+					 v_int(r->msg_id), v_int(r->fence) };
 
 	return store_run(s, "try_add", args, COUNT_OF(args), NULL, e);
 }
@@ -449,9 +497,15 @@ static enum rc
 resend_one(struct store *s, const struct store_resend *r, bool *done, struct err *e)
 {
 	const struct db_value args[] = {
-		store_v_text(s->cfg->agent_id), v_int(s->cfg->incarnation), v_int(s->cfg->row_lease_ms),
-		v_int(r->new_generation ? 1 : 0), r->new_generation ? v_null() : store_v_text("OPEN"), v_int(r->msg_id),
-		v_int(r->fence), v_int(s->cfg->close_after_ms), v_int(s->cfg->row_lease_ms),
+		store_v_text(s->cfg->agent_id),
+		v_int(s->cfg->incarnation),
+		v_int(s->cfg->row_lease_ms),
+		v_int(r->new_generation ? 1 : 0),
+		r->new_generation ? v_null() : store_v_text("OPEN"),
+		v_int(r->msg_id),
+		v_int(r->fence),
+		v_int(s->cfg->close_after_ms),
+		v_int(s->cfg->row_lease_ms),
 	};
 	struct row_state st;
 	int64_t affected = 0;
@@ -463,7 +517,8 @@ resend_one(struct store *s, const struct store_resend *r, bool *done, struct err
 	if (rc != RC_OK || !found)
 		return rc;
 	/* Done by an earlier call whose answer was lost. */
-	if (st.row.status == ROW_SENDING && st.row.fence == r->fence + 1 && st.row.incarnation == s->cfg->incarnation &&
+	if (st.row.status == ROW_SENDING && st.row.fence == r->fence + 1 &&
+	    st.row.incarnation == s->cfg->incarnation &&
 	    strcmp(st.row.owner, s->cfg->agent_id) == 0) {
 		*done = true;
 		return RC_OK;
@@ -487,8 +542,8 @@ resend_one(struct store *s, const struct store_resend *r, bool *done, struct err
 }
 
 static enum rc
-resend_in_tx(struct store *s, const struct store_resend *r, size_t n, struct batch *b, struct message **out, size_t *got,
-	     struct err *e)
+resend_in_tx(struct store *s, const struct store_resend *r, size_t n, struct batch *b,
+	     struct message **out, size_t *got, struct err *e)
 {
 	const struct db_value id[] = { store_v_text(s->cfg->agent_id), v_int(s->cfg->incarnation) };
 	struct db_value ids[STORE_LIST_MAX];
@@ -508,9 +563,10 @@ resend_in_tx(struct store *s, const struct store_resend *r, size_t n, struct bat
 	qsort(ids, marked, sizeof ids[0], by_int);
 	rc = store_read_messages(s, ids, marked, b, out, n, got, e);
 	if (rc == RC_OK && *got != marked)
-		rc = err_set(e, RC_BUG, 0, "store.resend", "%zu rows were marked and %zu came back", marked, *got);
+		rc = err_set(e, RC_BUG, 0, "store.resend", "%zu rows were marked and %zu came back",
+			     marked, *got);
 	if (rc == RC_OK)
-		rc = store_finish_messages(s, out, *got, e);
+		rc = store_finish_messages(s, out, *got, NULL, NULL, e);
 	if (rc == RC_OK)
 		rc = store_fault(FAILPOINT(resend_before_commit), "store.resend", e);
 	if (rc == RC_OK)
@@ -521,8 +577,8 @@ resend_in_tx(struct store *s, const struct store_resend *r, size_t n, struct bat
 }
 
 enum rc
-store_resend(struct store *s, const struct store_resend *r, size_t n, struct batch *b, struct message **out, size_t *got,
-	     struct err *e)
+store_resend(struct store *s, const struct store_resend *r, size_t n, struct batch *b,
+	     struct message **out, size_t *got, struct err *e)
 {
 	enum rc rc;
 

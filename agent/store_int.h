@@ -30,8 +30,8 @@ struct store {
 	struct db_session *db;
 	const char *dialect;
 	struct store_ready (*ready)[STORE_LIST_SIZES]; /* one line for each of sql_sources[] */
-	struct db_value *list;    /* arguments of a statement with a list */
-	struct db_stmt *rows;     /* being fetched */
+	struct db_value *list;			       /* arguments of a statement with a list */
+	struct db_stmt *rows;			       /* being fetched */
 	const char *rows_cols;
 	struct db_value cols[STORE_COLS_MAX];
 	bool in_tx;
@@ -51,27 +51,28 @@ v_null(void)
 	return (struct db_value){ .type = DB_NULL };
 }
 
-struct db_value store_v_text(const char *s);                /* NULL becomes NULL */
-struct db_value store_v_some(const char *s);                /* NULL and "" become NULL */
-struct db_value store_v_field(const struct text *t);        /* one without bytes becomes NULL */
+struct db_value store_v_text(const char *s);	     /* NULL becomes NULL */
+struct db_value store_v_some(const char *s);	     /* NULL and "" become NULL */
+struct db_value store_v_field(const struct text *t); /* one without bytes becomes NULL */
 
 #define COUNT_OF(a) (sizeof(a) / sizeof((a)[0]))
 
 /* ---- statements; name is that of the file ---- */
 bool store_has(const struct store *s, const char *name);
-enum rc store_run(struct store *s, const char *name, const struct db_value *args, size_t n, int64_t *affected,
-		  struct err *e) MUST_USE;
+enum rc store_run(struct store *s, const char *name, const struct db_value *args, size_t n,
+		  int64_t *affected, struct err *e) MUST_USE;
 /* ids: 1 to STORE_LIST_MAX values in ascending order. */
-enum rc store_run_list(struct store *s, const char *name, const struct db_value *args, size_t n, const struct db_value *ids,
-		       size_t nids, int64_t *affected, struct err *e) MUST_USE;
+enum rc store_run_list(struct store *s, const char *name, const struct db_value *args, size_t n,
+		       const struct db_value *ids, size_t nids, int64_t *affected, struct err *e)
+	MUST_USE;
 /* affected has nrows places. Every row of arguments names one row of the table at most. */
-enum rc store_run_many(struct store *s, const char *name, const struct db_value *args, size_t nrows, int64_t *affected,
-		       struct err *e) MUST_USE;
+enum rc store_run_many(struct store *s, const char *name, const struct db_value *args, size_t nrows,
+		       int64_t *affected, struct err *e) MUST_USE;
 /* The rows of the last store_run() or store_run_list(): *more false at the end, or s->cols holds the next one. */
 enum rc store_next(struct store *s, bool *more, struct err *e) MUST_USE;
 /* One row of integers and texts at most; *found tells. The columns stay in s->cols until the next statement. */
-enum rc store_one(struct store *s, const char *name, const struct db_value *args, size_t n, bool *found,
-		  struct err *e) MUST_USE;
+enum rc store_one(struct store *s, const char *name, const struct db_value *args, size_t n,
+		  bool *found, struct err *e) MUST_USE;
 
 /* ---- transactions ---- */
 enum rc store_begin(struct store *s, struct err *e) MUST_USE;
@@ -92,47 +93,50 @@ struct row_state {
 	char created_at[32];
 	char pend_class[9];
 	char pend_code[RESULT_CODE_LEN + 1];
-	int64_t open_tries;    /* older attempts of the leg in mt_try */
-	bool own_closed;       /* the row's own attempt was refused or failed, it waits for older ones */
+	int64_t open_tries; /* older attempts of the leg in mt_try */
+	bool own_closed; /* the row's own attempt was refused or failed, it waits for older ones */
 };
 /* A row whose columns of the agent an application wrote: no claim of ours made it. */
 bool store_is_foreign(int64_t msg_id, int64_t fence, const struct db_value *client_key);
 void store_state_from_cols(struct store *s, struct row_state *st);
 /* Up to STORE_LIST_MAX rows; found[i] tells. */
-enum rc store_states(struct store *s, const int64_t *ids, size_t n, struct row_state *st, bool *found,
-		     struct err *e) MUST_USE;
+enum rc store_states(struct store *s, const int64_t *ids, size_t n, struct row_state *st,
+		     bool *found, struct err *e) MUST_USE;
 
 struct history {
 	int64_t msg_id;
 	const char *created_at, *event, *who, *code, *client_key, *channel, *reason;
-	int from, to;          /* -1: none */
+	int from, to; /* -1: none */
 	int32_t leg, try_no;
 };
 enum rc store_history(struct store *s, const struct history *h, struct err *e) MUST_USE;
 
 /* ---- the texts of claimed rows ---- */
 /* ids are ours and SENDING; NULL: rows of the statement that is being fetched (claim_take). *got counts out. */
-enum rc store_read_messages(struct store *s, const struct db_value *ids, size_t n, struct batch *b, struct message **out,
-			    size_t max, size_t *got, struct err *e) MUST_USE;
+enum rc store_read_messages(struct store *s, const struct db_value *ids, size_t n, struct batch *b,
+			    struct message **out, size_t max, size_t *got, struct err *e) MUST_USE;
 /* Keys of attempts that have none of their own yet, and req_keys that have a result. */
-enum rc store_finish_messages(struct store *s, struct message **m, size_t n, struct err *e) MUST_USE;
+enum rc store_finish_messages(struct store *s, struct message **m, size_t n,
+			      void (*judge)(void *arg, struct message *m), void *arg, struct err *e)
+	MUST_USE;
 
 /* ---- changes inside a transaction ---- */
 struct work {
 	struct change *c;
-	size_t order;               /* place in the caller's array */
-	unsigned round;             /* the how manyeth change of this message */
-	int64_t fence;              /* compare-and-set; -1: evidence that knows no fence */
+	size_t order;	/* place in the caller's array */
+	unsigned round; /* the how manyeth change of this message */
+	int64_t fence;	/* compare-and-set; -1: evidence that knows no fence */
 	bool has_state;
-	struct row_state *st;       /* room of the caller's */
-	bool unmatched;             /* a report about nothing that is known here */
-	enum report_answer report;  /* what it was as a report */
+	struct row_state *st;	   /* room of the caller's */
+	bool unmatched;		   /* a report about nothing that is known here */
+	enum report_answer report; /* what it was as a report */
 };
 /* All changes of w in one transaction that the caller opened. RC_DATA: at least one row is refused by the database. */
 enum rc store_apply_all(struct store *s, struct work *w, size_t n, struct err *e) MUST_USE;
 /* A change that is refused when it stands alone: keeps its outcome in the row, in a transaction of its own. why is what the database
  * said. */
-enum rc store_set_aside(struct store *s, struct work *w, const struct err *why, struct err *e) MUST_USE;
+enum rc store_set_aside(struct store *s, struct work *w, const struct err *why, struct err *e)
+	MUST_USE;
 
 /* ---- reports inside a transaction ---- */
 struct kept_report {
@@ -140,13 +144,15 @@ struct kept_report {
 	struct report r;
 };
 /* Kept reports that name one of these attempts; *out is freed by the caller. */
-enum rc store_kept_find(struct store *s, struct work **w, size_t n, struct kept_report **out, size_t *count,
-			struct err *e) MUST_USE;
+enum rc store_kept_find(struct store *s, struct work **w, size_t n, struct kept_report **out,
+			size_t *count, struct err *e) MUST_USE;
 /* The rows of report_page. */
-enum rc store_kept_page(struct store *s, const struct db_value *args, size_t nargs, struct kept_report **out, size_t *count,
-			struct err *e) MUST_USE;
-enum rc store_kept_drop(struct store *s, const struct kept_report *k, size_t n, struct err *e) MUST_USE;
+enum rc store_kept_page(struct store *s, const struct db_value *args, size_t nargs,
+			struct kept_report **out, size_t *count, struct err *e) MUST_USE;
+enum rc store_kept_drop(struct store *s, const struct kept_report *k, size_t n, struct err *e)
+	MUST_USE;
 /* What r says about the attempt with that key, as a change. */
-void store_change_of_report(const struct report *r, int64_t msg_id, const char *client_key, struct change *c);
+void store_change_of_report(const struct report *r, int64_t msg_id, const char *client_key,
+			    struct change *c);
 
 #endif

@@ -12,7 +12,8 @@
  * DIAGNOSTICS: as store_apply(). A report that the database does not even let us keep is answered REPORT_CONFLICT. */
 
 void
-store_change_of_report(const struct report *r, int64_t msg_id, const char *client_key, struct change *c)
+store_change_of_report(const struct report *r, int64_t msg_id, const char *client_key,
+		       struct change *c)
 {
 	struct key_parts k;
 
@@ -132,7 +133,8 @@ by_kept_id(const void *a, const void *b)
 }
 
 enum rc
-store_kept_find(struct store *s, struct work **w, size_t n, struct kept_report **out, size_t *count, struct err *e)
+store_kept_find(struct store *s, struct work **w, size_t n, struct kept_report **out, size_t *count,
+		struct err *e)
 {
 	struct db_value list[STORE_LIST_MAX];
 	size_t room = 0;
@@ -163,7 +165,9 @@ store_kept_find(struct store *s, struct work **w, size_t n, struct kept_report *
 		size_t ids = 0;
 		size_t to = from;
 
-		for (; to < n && to - from < STORE_LIST_MAX && strcmp(w[to]->c->channel, w[from]->c->channel) == 0; to++)
+		for (; to < n && to - from < STORE_LIST_MAX &&
+		       strcmp(w[to]->c->channel, w[from]->c->channel) == 0;
+		     to++)
 			if (w[to]->c->answer == CHANGED && w[to]->c->provider_id[0] != '\0')
 				list[ids++] = store_v_text(w[to]->c->provider_id);
 		from = to;
@@ -180,8 +184,8 @@ store_kept_find(struct store *s, struct work **w, size_t n, struct kept_report *
 }
 
 enum rc
-store_kept_page(struct store *s, const struct db_value *args, size_t nargs, struct kept_report **out, size_t *count,
-		struct err *e)
+store_kept_page(struct store *s, const struct db_value *args, size_t nargs,
+		struct kept_report **out, size_t *count, struct err *e)
 {
 	size_t room = 0;
 	enum rc rc = store_run(s, "report_page", args, nargs, NULL, e);
@@ -215,9 +219,21 @@ keep(struct store *s, const struct report *r, bool *added, struct err *e)
 	const struct db_value id = store_v_some(r->provider_id);
 	const struct db_value channel = store_v_some(r->channel);
 	const struct db_value args[] = {
-		channel, key, id, class, store_v_some(r->code), store_v_some(r->provider_code), store_v_some(r->carrier),
-		r->parts > 0 ? v_int(r->parts) : v_null(), store_v_some(r->done_at), store_v_text(r->duplicate ? "Y" : "N"),
-		key, class, channel, id, class,
+		channel,
+		key,
+		id,
+		class,
+		store_v_some(r->code),
+		store_v_some(r->provider_code),
+		store_v_some(r->carrier),
+		r->parts > 0 ? v_int(r->parts) : v_null(),
+		store_v_some(r->done_at),
+		store_v_text(r->duplicate ? "Y" : "N"),
+		key,
+		class,
+		channel,
+		id,
+		class,
 	};
 	int64_t affected = 0;
 	enum rc rc = store_run(s, "report_add", args, COUNT_OF(args), &affected, e);
@@ -251,8 +267,9 @@ take_key(struct store *s, struct target *t)
 
 /* id_col, msg_col, key_col: places in the statement's columns. */
 static enum rc
-find_by_provider(struct store *s, const char *statement, const struct db_value *args, size_t nargs, struct target *t, size_t n,
-		 size_t msg_col, size_t id_col, size_t key_col, struct err *e)
+find_by_provider(struct store *s, const char *statement, const struct db_value *args, size_t nargs,
+		 struct target *t, size_t n, size_t msg_col, size_t id_col, size_t key_col,
+		 struct err *e)
 {
 	struct db_value ids[STORE_LIST_MAX];
 	const char *channel = t[0].item->r.channel;
@@ -261,7 +278,8 @@ find_by_provider(struct store *s, const char *statement, const struct db_value *
 	enum rc rc;
 
 	for (size_t i = 0; i < n; i++)
-		if (!t[i].found && t[i].item->r.provider_id[0] != '\0' && strcmp(t[i].item->r.channel, channel) == 0)
+		if (!t[i].found && t[i].item->r.provider_id[0] != '\0' &&
+		    strcmp(t[i].item->r.channel, channel) == 0)
 			ids[nids++] = store_v_text(t[i].item->r.provider_id);
 	if (nids == 0)
 		return RC_OK;

@@ -63,8 +63,8 @@ store_has(const struct store *s, const char *name)
 }
 
 static enum rc
-get_ready(struct store *s, const char *name, size_t size_class, struct store_ready **out, const struct sql_source **source,
-	  struct err *e)
+get_ready(struct store *s, const char *name, size_t size_class, struct store_ready **out,
+	  const struct sql_source **source, struct err *e)
 {
 	const struct sql_source *src = sql_source_find(s->dialect, name);
 	struct store_ready *r;
@@ -74,7 +74,8 @@ get_ready(struct store *s, const char *name, size_t size_class, struct store_rea
 	enum rc rc;
 
 	if (src == NULL)
-		return err_set(e, RC_BUG, 0, "store.statement", "schema/%s/%s.sql is not in this program", s->dialect, name);
+		return err_set(e, RC_BUG, 0, "store.statement",
+			       "schema/%s/%s.sql is not in this program", s->dialect, name);
 	*source = src;
 	r = &s->ready[src - sql_sources][size_class];
 	*out = r;
@@ -82,18 +83,21 @@ get_ready(struct store *s, const char *name, size_t size_class, struct store_rea
 		return RC_OK;
 	has_list = list_place(src, &before);
 	buf_init(&text, SQL_TEXT_MAX);
-	rc = dialect_expand(s->dialect, s->cfg->prefix, src->text, has_list ? list_sizes[size_class] : 0, &text, e);
+	rc = dialect_expand(s->dialect, s->cfg->prefix, src->text,
+			    has_list ? list_sizes[size_class] : 0, &text, e);
 	if (rc == RC_OK) {
 		r->text = buf_take(&text, NULL);
 		if (r->text == NULL)
-			rc = err_set(e, RC_NOMEM, 0, "store.statement", "no memory for statement %s", name);
+			rc = err_set(e, RC_NOMEM, 0, "store.statement",
+				     "no memory for statement %s", name);
 	}
 	buf_free(&text);
 	if (rc != RC_OK)
 		return rc;
 	r->sql = (struct db_sql){ .name = src->name,
 				  .text = r->text,
-				  .nargs = src->nargs + (has_list ? (unsigned)list_sizes[size_class] : 0),
+				  .nargs = src->nargs +
+					   (has_list ? (unsigned)list_sizes[size_class] : 0),
 				  .cols = src->cols,
 				  .is_write = src->is_write,
 				  .one_row = true };
@@ -115,7 +119,8 @@ forget_rows(struct store *s)
 }
 
 static enum rc
-execute(struct store *s, const struct store_ready *r, const struct db_value *args, int64_t *affected, struct err *e)
+execute(struct store *s, const struct store_ready *r, const struct db_value *args,
+	int64_t *affected, struct err *e)
 {
 	enum rc rc = s->drv->exec(r->st, args, affected, e);
 
@@ -127,7 +132,8 @@ execute(struct store *s, const struct store_ready *r, const struct db_value *arg
 }
 
 enum rc
-store_run(struct store *s, const char *name, const struct db_value *args, size_t n, int64_t *affected, struct err *e)
+store_run(struct store *s, const char *name, const struct db_value *args, size_t n,
+	  int64_t *affected, struct err *e)
 {
 	struct store_ready *r;
 	const struct sql_source *src;
@@ -138,13 +144,14 @@ store_run(struct store *s, const char *name, const struct db_value *args, size_t
 	if (rc != RC_OK)
 		return rc;
 	if (n != r->sql.nargs)
-		return err_set(e, RC_BUG, 0, "store.statement", "%s takes %u arguments and got %zu", name, r->sql.nargs, n);
+		return err_set(e, RC_BUG, 0, "store.statement", "%s takes %u arguments and got %zu",
+			       name, r->sql.nargs, n);
 	return execute(s, r, args, affected, e);
 }
 
 enum rc
-store_run_list(struct store *s, const char *name, const struct db_value *args, size_t n, const struct db_value *ids,
-	       size_t nids, int64_t *affected, struct err *e)
+store_run_list(struct store *s, const char *name, const struct db_value *args, size_t n,
+	       const struct db_value *ids, size_t nids, int64_t *affected, struct err *e)
 {
 	struct store_ready *r;
 	const struct sql_source *src;
@@ -154,14 +161,17 @@ store_run_list(struct store *s, const char *name, const struct db_value *args, s
 
 	forget_rows(s);
 	if (nids == 0 || nids > STORE_LIST_MAX)
-		return err_set(e, RC_BUG, 0, "store.statement", "%s got a list of %zu values", name, nids);
+		return err_set(e, RC_BUG, 0, "store.statement", "%s got a list of %zu values", name,
+			       nids);
 	while (list_sizes[size_class] < nids)
 		size_class++;
 	rc = get_ready(s, name, size_class, &r, &src, e);
 	if (rc != RC_OK)
 		return rc;
-	if (!list_place(src, &before) || n != src->nargs || n + STORE_LIST_MAX > STORE_COLS_MAX + STORE_LIST_MAX)
-		return err_set(e, RC_BUG, 0, "store.statement", "%s takes a list and %u arguments and got %zu", name, src->nargs, n);
+	if (!list_place(src, &before) || n != src->nargs ||
+	    n + STORE_LIST_MAX > STORE_COLS_MAX + STORE_LIST_MAX)
+		return err_set(e, RC_BUG, 0, "store.statement",
+			       "%s takes a list and %u arguments and got %zu", name, src->nargs, n);
 	for (size_t i = 0; i < before; i++)
 		s->list[i] = args[i];
 	for (size_t i = 0; i < list_sizes[size_class]; i++)
@@ -172,8 +182,8 @@ store_run_list(struct store *s, const char *name, const struct db_value *args, s
 }
 
 enum rc
-store_run_many(struct store *s, const char *name, const struct db_value *args, size_t nrows, int64_t *affected,
-	       struct err *e)
+store_run_many(struct store *s, const char *name, const struct db_value *args, size_t nrows,
+	       int64_t *affected, struct err *e)
 {
 	struct store_ready *r;
 	const struct sql_source *src;
@@ -203,7 +213,8 @@ store_next(struct store *s, bool *more, struct err *e)
 }
 
 enum rc
-store_one(struct store *s, const char *name, const struct db_value *args, size_t n, bool *found, struct err *e)
+store_one(struct store *s, const char *name, const struct db_value *args, size_t n, bool *found,
+	  struct err *e)
 {
 	enum rc rc = store_run(s, name, args, n, NULL, e);
 
@@ -318,7 +329,8 @@ by_id(const void *a, const void *b)
 }
 
 enum rc
-store_states(struct store *s, const int64_t *ids, size_t n, struct row_state *st, bool *found, struct err *e)
+store_states(struct store *s, const int64_t *ids, size_t n, struct row_state *st, bool *found,
+	     struct err *e)
 {
 	const struct db_value args[] = { v_int(s->cfg->close_after_ms) };
 	struct place places[STORE_LIST_MAX];
@@ -357,10 +369,18 @@ enum rc
 store_history(struct store *s, const struct history *h, struct err *e)
 {
 	const struct db_value args[] = {
-		h->msg_id != 0 ? v_int(h->msg_id) : v_null(), store_v_some(h->created_at), store_v_text(h->event),
-		store_v_some(h->who), h->from >= 0 ? v_int(h->from) : v_null(), h->to >= 0 ? v_int(h->to) : v_null(),
-		v_int(h->leg), v_int(h->try_no), store_v_some(h->code), store_v_some(h->client_key),
-		store_v_some(h->channel), store_v_some(h->reason),
+		h->msg_id != 0 ? v_int(h->msg_id) : v_null(),
+		store_v_some(h->created_at),
+		store_v_text(h->event),
+		store_v_some(h->who),
+		h->from >= 0 ? v_int(h->from) : v_null(),
+		h->to >= 0 ? v_int(h->to) : v_null(),
+		v_int(h->leg),
+		v_int(h->try_no),
+		store_v_some(h->code),
+		store_v_some(h->client_key),
+		store_v_some(h->channel),
+		store_v_some(h->reason),
 	};
 
 	return store_run(s, "history_add", args, COUNT_OF(args), NULL, e);

@@ -14,7 +14,7 @@ enum transition_kind {
 struct transition {
 	const char *statement;
 	const char *from; /* digits */
-	char to;          /* digit, '=' or '-' */
+	char to;	  /* digit, '=' or '-' */
 	const char *sentence;
 };
 

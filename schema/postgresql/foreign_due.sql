@@ -1,4 +1,5 @@
 -- foreign_due: rows that an application inserted with the columns of the agent set, by status and due time. args:
 -- status limit cols: iit write: no
 SELECT msg_id, fence, client_key FROM {send}
-WHERE status = CAST(? AS BIGINT) AND due_at <= (SELECT clock_timestamp()) AND (fence = 0 OR client_key IS NULL) ORDER BY due_at LIMIT ?
+WHERE status = CAST(? AS BIGINT) AND due_at <= (SELECT clock_timestamp()) AND (fence = 0 OR client_key IS NULL OR LENGTH(client_key) <> 30)
+ORDER BY due_at LIMIT ?

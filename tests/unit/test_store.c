@@ -33,12 +33,12 @@ static int64_t seq;
 
 /* ---- helpers ---- */
 
-#define OK(call)                                                       \
-	do {                                                           \
-		struct err e_ = { 0 };                                 \
-		enum rc rc_ = (call);                                  \
-		if (rc_ != RC_OK)                                      \
-			fail_msg("%s: %s", rc_name(rc_), e_.text);     \
+#define OK(call)                                                   \
+	do {                                                       \
+		struct err e_ = { 0 };                             \
+		enum rc rc_ = (call);                              \
+		if (rc_ != RC_OK)                                  \
+			fail_msg("%s: %s", rc_name(rc_), e_.text); \
 	} while (0)
 #define E (&e_)
 
@@ -51,11 +51,11 @@ sql(const char *text)
 		fail_msg("%s: %s", text, e.text);
 }
 
-#define SQLF(...)                                                  \
-	do {                                                       \
-		char sql_[1000];                                   \
-		(void)snprintf(sql_, sizeof sql_, __VA_ARGS__);    \
-		sql(sql_);                                         \
+#define SQLF(...)                                               \
+	do {                                                    \
+		char sql_[1000];                                \
+		(void)snprintf(sql_, sizeof sql_, __VA_ARGS__); \
+		sql(sql_);                                      \
 	} while (0)
 
 /* The first column of the first row as text; "NULL", "none" without a row. */
@@ -121,18 +121,23 @@ at(int64_t ms)
 	char *p = out[turn++ % 4];
 
 	if (strcmp(dialect, "sqlite") == 0)
-		(void)snprintf(p, 160, "strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now', '%+.3f seconds')", (double)ms / 1000.0);
+		(void)snprintf(p, 160,
+			       "strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now', '%+.3f seconds')",
+			       (double)ms / 1000.0);
 	else if (strcmp(dialect, "mysql") == 0)
 		(void)snprintf(p, 160, "NOW(3) + INTERVAL %" PRId64 " MICROSECOND", ms * 1000);
 	else
-		(void)snprintf(p, 160, "clock_timestamp() + INTERVAL '%" PRId64 " milliseconds'", ms);
+		(void)snprintf(p, 160, "clock_timestamp() + INTERVAL '%" PRId64 " milliseconds'",
+			       ms);
 	return p;
 }
 
 static int64_t
 insert(const char *type)
 {
-	SQLF("INSERT INTO mt_send (msg_type, sender, recipient, body) VALUES ('%s', '0212345678', '01012345678', 'hello')", type);
+	SQLF("INSERT INTO mt_send (msg_type, sender, recipient, body) VALUES ('%s', '0212345678', "
+	     "'01012345678', 'hello')",
+	     type);
 	return number("SELECT MAX(msg_id) FROM mt_send");
 }
 
@@ -161,7 +166,9 @@ register_agent(const char *journal)
 static int
 setup(void **state)
 {
-	static const char *const tables[] = { "send", "result", "try", "report", "history", "agent" };
+	static const char *const tables[] = {
+		"send", "result", "try", "report", "history", "agent"
+	};
 
 	(void)state;
 	for (size_t i = 0; i < NELEM(tables); i++)
@@ -197,7 +204,9 @@ struct claimed {
 static void
 claim_type(struct claimed *k, enum msg_type type, unsigned want)
 {
-	struct store_claim c = { .queue = { type, 1 }, .want = want, .claim_seq = seq, .out = k->m };
+	struct store_claim c = {
+		.queue = { type, 1 }, .want = want, .claim_seq = seq, .out = k->m
+	};
 
 	k->batch = batch_new(1 << 20);
 	c.batch = k->batch;
@@ -217,8 +226,14 @@ let_go(struct claimed *k)
 static struct change
 change_of(enum change_kind kind, const struct message *m)
 {
-	struct change c = { .kind = kind, .msg_id = m->msg_id, .fence = m->fence, .leg = m->leg, .try_no = m->try_no,
-			    .client_key = m->client_key, .m = m, .new_type = MSG_TYPE_NONE };
+	struct change c = { .kind = kind,
+			    .msg_id = m->msg_id,
+			    .fence = m->fence,
+			    .leg = m->leg,
+			    .try_no = m->try_no,
+			    .client_key = m->client_key,
+			    .m = m,
+			    .new_type = MSG_TYPE_NONE };
 
 	(void)text_copy(c.channel, sizeof c.channel, "ch");
 	return c;
@@ -236,7 +251,8 @@ apply_one(struct change *c, enum change_answer expected)
 {
 	OK(store_apply(st, c, 1, E));
 	if (c->answer != expected)
-		fail_msg("answer %d instead of %d (%s)", (int)c->answer, (int)expected, c->err.text);
+		fail_msg("answer %d instead of %d (%s)", (int)c->answer, (int)expected,
+			 c->err.text);
 }
 
 /* Claims one new row and gives it to the caller. */
@@ -308,10 +324,12 @@ test_transitions(void **state)
 		} else if (strstr(src->text, "AND status <> 0") != NULL) {
 			(void)text_copy(from, sizeof from, "12345");
 		} else {
-			(void)text_copy(from, sizeof from, "012345"); /* by msg_id and fence alone */
+			(void)text_copy(from, sizeof from,
+					"012345"); /* by msg_id and fence alone */
 		}
 		if (strcmp(from, t->from) != 0)
-			fail_msg("%s starts from %s, agent/transition.def says %s", t->statement, from, t->from);
+			fail_msg("%s starts from %s, agent/transition.def says %s", t->statement,
+				 from, t->from);
 	}
 }
 
@@ -321,7 +339,10 @@ test_every_statement_prepares(void **state)
 	(void)state;
 	for (size_t i = 0; i < sql_source_count; i++) {
 		const struct sql_source *src = &sql_sources[i];
-		struct db_sql q = { .name = src->name, .nargs = src->nargs, .cols = src->cols, .is_write = src->is_write };
+		struct db_sql q = { .name = src->name,
+				    .nargs = src->nargs,
+				    .cols = src->cols,
+				    .is_write = src->is_write };
 		struct buf text;
 		struct db_stmt *stmt;
 		struct err e = { 0 };
@@ -360,7 +381,11 @@ test_facts(void **state)
 static void
 test_register(void **state)
 {
-	struct store_agent a = { .journal_id = "journal-2", .boot_id = "b", .host = "host-2", .version = "0.1", .pid = 7 };
+	struct store_agent a = { .journal_id = "journal-2",
+				 .boot_id = "b",
+				 .host = "host-2",
+				 .version = "0.1",
+				 .pid = 7 };
 	struct store_registration reg;
 	struct err e = { 0 };
 
@@ -430,7 +455,9 @@ test_freeze(void **state)
 	claim_type(&k, MSG_TYPE_SMS, 10);
 	assert_int_equal(k.n, 1);
 	let_go(&k);
-	assert_int_equal(number("SELECT COUNT(*) FROM mt_history WHERE event = 'unfreeze' AND who = 'kim'"), 1);
+	assert_int_equal(
+		number("SELECT COUNT(*) FROM mt_history WHERE event = 'unfreeze' AND who = 'kim'"),
+		1);
 }
 
 /* ---- claim ---- */
@@ -438,7 +465,9 @@ test_freeze(void **state)
 static void
 test_claim(void **state)
 {
-	const struct store_queue q[] = { { MSG_TYPE_SMS, 1 }, { MSG_TYPE_LMS, 1 }, { MSG_TYPE_SMS, 0 } };
+	const struct store_queue q[] = { { MSG_TYPE_SMS, 1 },
+					 { MSG_TYPE_LMS, 1 },
+					 { MSG_TYPE_SMS, 0 } };
 	bool due[3] = { 0 };
 	struct claimed k;
 	struct message *m;
@@ -447,8 +476,10 @@ test_claim(void **state)
 
 	(void)state;
 	id = insert("SMS");
-	SQLF("UPDATE mt_send SET subject = 'subj', req_key = 'r1', is_ad = 'y', vars = '{}', etc4 = 'e4', group_key = 'g' "
-	     "WHERE msg_id = %" PRId64, id);
+	SQLF("UPDATE mt_send SET subject = 'subj', req_key = 'r1', is_ad = 'y', vars = '{}', etc4 "
+	     "= 'e4', group_key = 'g' "
+	     "WHERE msg_id = %" PRId64,
+	     id);
 	(void)insert("LMS");
 	SQLF("UPDATE mt_send SET send_at = %s WHERE msg_type = 'LMS'", at(3600000));
 	OK(store_peek(st, q, 3, due, E));
@@ -502,7 +533,9 @@ test_claim_order_and_limit(void **state)
 	(void)state;
 	for (int i = 0; i < 30; i++)
 		(void)insert("SMS");
-	SQLF("UPDATE mt_send SET send_at = %s WHERE msg_id = (SELECT m FROM (SELECT MAX(msg_id) AS m FROM mt_send) x)", at(-60000));
+	SQLF("UPDATE mt_send SET send_at = %s WHERE msg_id = (SELECT m FROM (SELECT MAX(msg_id) AS "
+	     "m FROM mt_send) x)",
+	     at(-60000));
 	claim_type(&k, MSG_TYPE_SMS, 7);
 	assert_int_equal(k.n, 7);
 	assert_int_equal(k.m[0]->msg_id, number("SELECT MAX(msg_id) FROM mt_send"));
@@ -522,8 +555,10 @@ test_claim_what_an_application_wrote(void **state)
 	int64_t id;
 
 	(void)state;
-	SQLF("INSERT INTO mt_send (msg_type, sender, recipient, body, leg, generation, try_no, client_key, provider_id, channel, "
-	     "first_sent_at, asked_type, owner, pend_class, hold_code) VALUES ('SMS', '1', '2', 'b', 3, 4, 9, 'junk', 'p', 'c', %s, 'MMS', "
+	SQLF("INSERT INTO mt_send (msg_type, sender, recipient, body, leg, generation, try_no, "
+	     "client_key, provider_id, channel, "
+	     "first_sent_at, asked_type, owner, pend_class, hold_code) VALUES ('SMS', '1', '2', "
+	     "'b', 3, 4, 9, 'junk', 'p', 'c', %s, 'MMS', "
 	     "'x', 'OPEN', '1234')",
 	     at(-100000000));
 	id = number("SELECT MAX(msg_id) FROM mt_send");
@@ -549,8 +584,12 @@ test_claim_big_body(void **state)
 {
 	struct claimed k;
 	char *big = malloc(1 << 20);
-	const struct db_sql q = { .name = "big", .nargs = 1, .cols = "", .is_write = true,
-				  .text = "INSERT INTO mt_send (msg_type, sender, recipient, body) VALUES ('SMS', '1', '2', ?)" };
+	const struct db_sql q = { .name = "big",
+				  .nargs = 1,
+				  .cols = "",
+				  .is_write = true,
+				  .text = "INSERT INTO mt_send (msg_type, sender, recipient, body) "
+					  "VALUES ('SMS', '1', '2', ?)" };
 	struct db_stmt *stmt;
 	struct db_value v = { .type = DB_TEXT, .p = big };
 
@@ -650,13 +689,16 @@ test_accept_and_result(void **state)
 	(void)state;
 	m = one_claimed(&k);
 	id = m->msg_id;
-	SQLF("UPDATE mt_send SET group_key = 'g', etc1 = 'e', subject = 's', dept_code = 'd' WHERE msg_id = %" PRId64, id);
+	SQLF("UPDATE mt_send SET group_key = 'g', etc1 = 'e', subject = 's', dept_code = 'd' WHERE "
+	     "msg_id = %" PRId64,
+	     id);
 	c = accepted(m, "prov-1");
 	assert_int_equal(c.new_fence, 2);
 	assert_string_equal(row_text("status", id), "2");
 	assert_string_equal(row_text("provider_id", id), "prov-1");
 	assert_string_equal(row_text("channel", id), "ch");
-	SQLF("UPDATE mt_send SET etc2 = 'due' WHERE due_at > %s AND due_at < %s", at(47 * HOUR_MS - 60000), at(47 * HOUR_MS + 60000));
+	SQLF("UPDATE mt_send SET etc2 = 'due' WHERE due_at > %s AND due_at < %s",
+	     at(47 * HOUR_MS - 60000), at(47 * HOUR_MS + 60000));
 	assert_string_equal(row_text("etc2", id), "due");
 	/* The same again, as after a lost answer. */
 	c.fence = 1;
@@ -725,31 +767,39 @@ test_many_in_one(void **state)
 	claim_type(&k, MSG_TYPE_SMS, 100);
 	assert_int_equal(k.n, 60);
 	for (unsigned i = 0; i < 60; i++) {
-		static const enum change_kind kinds[] = { CHANGE_ACCEPT, CHANGE_UNKNOWN, CHANGE_RELEASE, CHANGE_DEFER, CHANGE_RESULT,
-							  CHANGE_RESULT };
+		static const enum change_kind kinds[] = { CHANGE_ACCEPT,  CHANGE_UNKNOWN,
+							  CHANGE_RELEASE, CHANGE_DEFER,
+							  CHANGE_RESULT,  CHANGE_RESULT };
 
 		c[i] = change_of(kinds[i % 6], k.m[i]);
 		c[i].delay_ms = 60000;
 		if (i % 6 == 2)
 			c[i].new_type = MSG_TYPE_LMS;
 		if (i % 6 >= 4)
-			set_result(&c[i], i % 6 == 4 ? RESULT_OK : RESULT_FAIL, i % 6 == 4 ? "0000" : "4001");
+			set_result(&c[i], i % 6 == 4 ? RESULT_OK : RESULT_FAIL,
+				   i % 6 == 4 ? "0000" : "4001");
 	}
 	OK(store_apply(st, c, 60, E));
 	for (unsigned i = 0; i < 60; i++)
 		assert_int_equal(c[i].answer, CHANGED);
 	assert_int_equal(number("SELECT COUNT(*) FROM mt_send WHERE status = 2"), 10);
 	assert_int_equal(number("SELECT COUNT(*) FROM mt_send WHERE status = 3"), 10);
-	assert_int_equal(number("SELECT COUNT(*) FROM mt_send WHERE status = 0 AND msg_type = 'LMS' AND asked_type = 'SMS' "
-				"AND first_sent_at IS NULL AND due_at IS NULL"), 10);
-	assert_int_equal(number("SELECT COUNT(*) FROM mt_send WHERE status = 5 AND due_at IS NOT NULL"), 10);
+	assert_int_equal(number("SELECT COUNT(*) FROM mt_send WHERE status = 0 AND msg_type = "
+				"'LMS' AND asked_type = 'SMS' "
+				"AND first_sent_at IS NULL AND due_at IS NULL"),
+			 10);
+	assert_int_equal(
+		number("SELECT COUNT(*) FROM mt_send WHERE status = 5 AND due_at IS NOT NULL"), 10);
 	assert_int_equal(number("SELECT COUNT(*) FROM mt_result WHERE result_class = 'OK'"), 10);
-	assert_int_equal(number("SELECT COUNT(*) FROM mt_result WHERE result_class = 'FAIL' AND result_code = '4001'"), 10);
+	assert_int_equal(number("SELECT COUNT(*) FROM mt_result WHERE result_class = 'FAIL' AND "
+				"result_code = '4001'"),
+			 10);
 	/* All once more, as after a COMMIT whose answer was lost: nothing changes, all is told as done. */
 	OK(store_apply(st, c, 60, E));
 	for (unsigned i = 0; i < 60; i++)
 		if (c[i].answer != CHANGED)
-			fail_msg("change %u of kind %d is answered %d", i, (int)c[i].kind, (int)c[i].answer);
+			fail_msg("change %u of kind %d is answered %d", i, (int)c[i].kind,
+				 (int)c[i].answer);
 	assert_int_equal(number("SELECT COUNT(*) FROM mt_result"), 20);
 	assert_int_equal(number("SELECT COUNT(*) FROM mt_send WHERE fence = 2"), 40);
 	let_go(&k);
@@ -766,7 +816,8 @@ test_stale_and_gone(void **state)
 	(void)state;
 	m = one_claimed(&k);
 	id = m->msg_id;
-	SQLF("UPDATE mt_send SET fence = 7, status = 3, due_at = %s WHERE msg_id = %" PRId64, at(1000), id);
+	SQLF("UPDATE mt_send SET fence = 7, status = 3, due_at = %s WHERE msg_id = %" PRId64,
+	     at(1000), id);
 	c = change_of(CHANGE_UNKNOWN, m);
 	apply_one(&c, CHANGE_STALE);
 	assert_int_equal(c.new_fence, 7);
@@ -959,7 +1010,8 @@ test_touched(void **state)
 	(void)state;
 	m = one_claimed(&k);
 	/* The database lost the claim. */
-	sql("UPDATE mt_send SET status = 0, owner = NULL, fence = 0, try_no = 0, client_key = NULL, due_at = NULL, first_sent_at = NULL");
+	sql("UPDATE mt_send SET status = 0, owner = NULL, fence = 0, try_no = 0, client_key = "
+	    "NULL, due_at = NULL, first_sent_at = NULL");
 	c = change_of(CHANGE_TOUCHED, m);
 	c.fence = 0;
 	apply_one(&c, CHANGED);
@@ -990,7 +1042,9 @@ make_unknown(struct message *m)
 static void
 resend(struct message *m, bool new_generation, struct claimed *k, size_t expected)
 {
-	struct store_resend r = { .msg_id = m->msg_id, .fence = m->fence, .new_generation = new_generation };
+	struct store_resend r = { .msg_id = m->msg_id,
+				  .fence = m->fence,
+				  .new_generation = new_generation };
 	size_t got;
 
 	k->batch = batch_new(1 << 20);
@@ -1124,7 +1178,9 @@ test_fallback(void **state)
 	assert_string_equal(row_text("leg", id), "1");
 	assert_string_equal(row_text("first_sent_at", id), "NULL");
 	assert_string_equal(row_text("client_key", id), "NULL");
-	assert_int_equal(number("SELECT COUNT(*) FROM mt_history WHERE event = 'leg_failed' AND code = '5001'"), 1);
+	assert_int_equal(number("SELECT COUNT(*) FROM mt_history WHERE event = 'leg_failed' AND "
+				"code = '5001'"),
+			 1);
 	claim_type(&k2, MSG_TYPE_SMS, 10);
 	assert_int_equal(k2.n, 1);
 	assert_string_equal(k2.m[0]->body.p, "instead");
@@ -1218,10 +1274,11 @@ test_reports(void **state)
 	r.r.duplicate = true;
 	report_one(&r, REPORT_APPLIED);
 	assert_string_equal(row_text("status", m->msg_id), "2");
-	let_go(&k);
 	/* Of another installation, of nobody. */
 	{
-		struct key_parts other = { .version = KEY_VERSION, .installation = cfg.installation + 1, .msg_id = m->msg_id };
+		struct key_parts other = { .version = KEY_VERSION,
+					   .installation = cfg.installation + 1,
+					   .msg_id = m->msg_id };
 		char key[CLIENT_KEY_LEN + 1];
 
 		key_encode(&other, key);
@@ -1249,6 +1306,7 @@ test_reports(void **state)
 	report_one(&r, REPORT_APPLIED);
 	assert_string_equal(result_text_of("result_class", m->msg_id), "OK");
 	report_one(&r, REPORT_KNOWN);
+	let_go(&k);
 }
 
 static void
@@ -1266,7 +1324,8 @@ test_reports_page(void **state)
 
 		(void)snprintf(id, sizeof id, "pp%u", i);
 		(void)accepted(k.m[i], id);
-		r[i] = report(i % 3 == 0 ? REPORT_FAIL : REPORT_OK, i % 2 == 0 ? k.m[i]->client_key : "", id,
+		r[i] = report(i % 3 == 0 ? REPORT_FAIL : REPORT_OK,
+			      i % 2 == 0 ? k.m[i]->client_key : "", id,
 			      i % 3 == 0 ? "4001" : "0000");
 	}
 	r[40] = report(REPORT_OK, "", "nobody's", "0000");
@@ -1309,7 +1368,9 @@ test_revision(void **state)
 	assert_string_equal(result_text_of("rev", id), "1");
 	assert_string_equal(result_text_of("late", id), "Y");
 	assert_string_equal(result_text_of("read_yn", id), "N");
-	assert_int_equal(number("SELECT COUNT(*) FROM mt_history WHERE event = 'revised' AND code = '8001'"), 1);
+	assert_int_equal(
+		number("SELECT COUNT(*) FROM mt_history WHERE event = 'revised' AND code = '8001'"),
+		1);
 	report_one(&r, REPORT_KNOWN);
 	r = report(REPORT_FAIL, m->client_key, "p1", "4001");
 	report_one(&r, REPORT_CONFLICT);
@@ -1320,7 +1381,8 @@ test_revision(void **state)
 	c = change_of(CHANGE_RESULT, m);
 	set_result(&c, RESULT_UNKNOWN, "8002");
 	apply_one(&c, CHANGED);
-	SQLF("UPDATE mt_result SET done_at = %s WHERE msg_id = %" PRId64, at(-8 * 24 * HOUR_MS), m->msg_id);
+	SQLF("UPDATE mt_result SET done_at = %s WHERE msg_id = %" PRId64, at(-8 * 24 * HOUR_MS),
+	     m->msg_id);
 	r = report(REPORT_OK, m->client_key, "", "0000");
 	report_one(&r, REPORT_KNOWN);
 	assert_string_equal(result_text_of("result_class", m->msg_id), "UNKNOWN");
@@ -1353,14 +1415,16 @@ test_care_close(void **state)
 	SQLF("UPDATE mt_send SET status = 4 WHERE msg_id = %" PRId64, ids[2]);
 	care(&c);
 	assert_int_equal(c.closed, 0);
-	SQLF("UPDATE mt_send SET first_sent_at = %s, due_at = %s", at(-47 * HOUR_MS - 1000), at(-1000));
+	SQLF("UPDATE mt_send SET first_sent_at = %s, due_at = %s", at(-47 * HOUR_MS - 1000),
+	     at(-1000));
 	care(&c);
 	assert_int_equal(c.closed, 4);
 	assert_string_equal(result_text_of("result_code", ids[0]), "8001");
 	assert_string_equal(result_text_of("result_code", ids[1]), "8002");
 	assert_string_equal(result_text_of("result_code", ids[2]), "8002");
 	assert_string_equal(result_text_of("result_code", ids[3]), "8002");
-	assert_int_equal(number("SELECT COUNT(*) FROM mt_result WHERE result_class = 'UNKNOWN'"), 4);
+	assert_int_equal(number("SELECT COUNT(*) FROM mt_result WHERE result_class = 'UNKNOWN'"),
+			 4);
 	assert_int_equal(number("SELECT COUNT(*) FROM mt_send"), 0);
 	let_go(&k);
 }
@@ -1380,7 +1444,8 @@ test_care_leases(void **state)
 	claim_type(&k, MSG_TYPE_SMS, 10);
 	SQLF("UPDATE mt_send SET due_at = %s", at(-1000));
 	SQLF("UPDATE mt_send SET owner = 'agent-2', incarnation = 5 WHERE msg_id = %" PRId64, b);
-	SQLF("INSERT INTO mt_agent (agent_id, incarnation, lease_until) VALUES ('agent-2', 5, %s)", at(60000));
+	SQLF("INSERT INTO mt_agent (agent_id, incarnation, lease_until) VALUES ('agent-2', 5, %s)",
+	     at(60000));
 	care(&c);
 	assert_int_equal(c.leases, 0);
 	SQLF("UPDATE mt_agent SET lease_until = %s WHERE agent_id = 'agent-2'", at(-1000));
@@ -1415,8 +1480,11 @@ test_care_foreign_rows(void **state)
 
 	(void)state;
 	for (int i = 1; i <= 5; i++) {
-		SQLF("INSERT INTO mt_send (msg_type, sender, recipient, body, status) VALUES ('SMS', '1', '2', 'b', %d)", i);
-		SQLF("INSERT INTO mt_send (msg_type, sender, recipient, body, status, due_at, fence, owner, client_key) VALUES "
+		SQLF("INSERT INTO mt_send (msg_type, sender, recipient, body, status) VALUES "
+		     "('SMS', '1', '2', 'b', %d)",
+		     i);
+		SQLF("INSERT INTO mt_send (msg_type, sender, recipient, body, status, due_at, "
+		     "fence, owner, client_key) VALUES "
 		     "('SMS', '1', '2', 'b', %d, %s, %d, 'x', %s)",
 		     i, at(-60000), i % 2, i > 3 ? "'junk'" : "NULL");
 	}
@@ -1429,7 +1497,9 @@ test_care_foreign_rows(void **state)
 	sql("UPDATE mt_send SET due_at = NULL");
 	care(&c);
 	assert_int_equal(c.made_new, 10);
-	assert_int_equal(number("SELECT COUNT(*) FROM mt_send WHERE status = 1 AND due_at IS NOT NULL AND fence = 2"), 10);
+	assert_int_equal(number("SELECT COUNT(*) FROM mt_send WHERE status = 1 AND due_at IS NOT "
+				"NULL AND fence = 2"),
+			 10);
 	let_go(&k);
 }
 
@@ -1445,7 +1515,8 @@ test_care_reports_and_purge(void **state)
 	m = one_claimed(&k);
 	(void)accepted(m, "p1");
 	/* Two lanes passed each other. */
-	sql("INSERT INTO mt_report (channel, provider_id, class, code) VALUES ('ch', 'p1', 'OK', '0000')");
+	sql("INSERT INTO mt_report (channel, provider_id, class, code) VALUES ('ch', 'p1', 'OK', "
+	    "'0000')");
 	r = report(REPORT_FAIL, "", "nobody", "4001");
 	report_one(&r, REPORT_KEPT);
 	care(&c);
@@ -1476,7 +1547,8 @@ test_odd_types(void **state)
 	(void)insert("SMS");
 	(void)insert("lms ");
 	(void)insert("what");
-	sql("INSERT INTO mt_send (msg_type, priority, send_at, sender, recipient, body) VALUES (NULL, NULL, NULL, '1', '2', 'b')");
+	sql("INSERT INTO mt_send (msg_type, priority, send_at, sender, recipient, body) VALUES "
+	    "(NULL, NULL, NULL, '1', '2', 'b')");
 	care(&c);
 	claim_type(&k, MSG_TYPE_SMS, 10);
 	assert_int_equal(k.n, 3);
@@ -1493,9 +1565,13 @@ test_odd_types(void **state)
 static void
 test_walk(void **state)
 {
-	const struct store_queue q[] = { { MSG_TYPE_SMS, 0 }, { MSG_TYPE_SMS, 1 }, { MSG_TYPE_SMS, 2 }, { MSG_TYPE_AUTO, 1 } };
+	const struct store_queue q[] = {
+		{ MSG_TYPE_SMS, 0 }, { MSG_TYPE_SMS, 1 }, { MSG_TYPE_SMS, 2 }, { MSG_TYPE_AUTO, 1 }
+	};
 	struct store_walk w = { .step = 3, .queues = q, .queue_count = NELEM(q) };
-	struct { const char *set, *code; } cases[] = {
+	struct {
+		const char *set, *code;
+	} cases[] = {
 		{ "cancel_yn = 'y'", "3007" },
 		{ "msg_type = 'what'", "2006" },
 		{ "priority = 7", "2006" },
@@ -1527,7 +1603,8 @@ test_walk(void **state)
 		const char *code = result_text_of("result_code", ids[i]);
 
 		if (strcmp(code, cases[i].code) != 0)
-			fail_msg("%s ends with %s instead of %s", cases[i].set, code, cases[i].code);
+			fail_msg("%s ends with %s instead of %s", cases[i].set, code,
+				 cases[i].code);
 	}
 	assert_int_equal(cancelled, 1);
 	assert_int_equal(expired, 1);
@@ -1543,16 +1620,20 @@ static void
 break_results(bool on)
 {
 	if (strcmp(dialect, "sqlite") == 0)
-		sql(on ? "CREATE TRIGGER bad BEFORE INSERT ON mt_result WHEN NEW.etc1 = 'bad' BEGIN SELECT RAISE(ABORT, 'no'); END"
+		sql(on ? "CREATE TRIGGER bad BEFORE INSERT ON mt_result WHEN NEW.etc1 = 'bad' "
+			 "BEGIN SELECT RAISE(ABORT, 'no'); END"
 		       : "DROP TRIGGER bad");
 	else if (strcmp(dialect, "mysql") == 0)
-		sql(on ? "CREATE TRIGGER bad BEFORE INSERT ON mt_result FOR EACH ROW BEGIN IF NEW.etc1 = 'bad' THEN "
+		sql(on ? "CREATE TRIGGER bad BEFORE INSERT ON mt_result FOR EACH ROW BEGIN IF "
+			 "NEW.etc1 = 'bad' THEN "
 			 "SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'no'; END IF; END"
 		       : "DROP TRIGGER bad");
 	else if (on) {
-		sql("CREATE OR REPLACE FUNCTION bad() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN IF NEW.etc1 = ''bad'' THEN RAISE "
+		sql("CREATE OR REPLACE FUNCTION bad() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN "
+		    "IF NEW.etc1 = ''bad'' THEN RAISE "
 		    "EXCEPTION ''no''; END IF; RETURN NEW; END'");
-		sql("CREATE TRIGGER bad BEFORE INSERT ON mt_result FOR EACH ROW EXECUTE PROCEDURE bad()");
+		sql("CREATE TRIGGER bad BEFORE INSERT ON mt_result FOR EACH ROW EXECUTE PROCEDURE "
+		    "bad()");
 	} else {
 		sql("DROP TRIGGER bad ON mt_result");
 	}
@@ -1610,8 +1691,8 @@ test_id_that_comes_again(void **state)
 	/* Another message with this id and time has a result: never overwritten, never ignored. */
 	id = one_claimed(&k)->msg_id;
 	(void)text_copy(created, sizeof created, k.m[0]->created_at);
-	SQLF("INSERT INTO mt_result (msg_id, created_at, result_class, result_code, client_key) VALUES (%" PRId64
-	     ", '%s', 'OK', '0000', 'another')",
+	SQLF("INSERT INTO mt_result (msg_id, created_at, result_class, result_code, client_key) "
+	     "VALUES (%" PRId64 ", '%s', 'OK', '0000', 'another')",
 	     id, created);
 	c = change_of(CHANGE_RESULT, k.m[0]);
 	set_result(&c, RESULT_FAIL, "4001");
@@ -1621,13 +1702,16 @@ test_id_that_comes_again(void **state)
 	assert_int_equal(number("SELECT COUNT(*) FROM mt_result"), 1);
 	/* The same attempt's result: only the row was left over. */
 	SQLF("UPDATE mt_result SET client_key = '%s'", k.m[0]->client_key);
-	SQLF("UPDATE mt_send SET status = 1, pend_class = NULL, fence = 1 WHERE msg_id = %" PRId64, id);
+	SQLF("UPDATE mt_send SET status = 1, pend_class = NULL, fence = 1 WHERE msg_id = %" PRId64,
+	     id);
 	apply_one(&c, CHANGED);
 	assert_string_equal(row_text("status", id), "none");
 	assert_int_equal(number("SELECT COUNT(*) FROM mt_result"), 1);
 	let_go(&k);
 	/* With another time it is another message. */
-	SQLF("INSERT INTO mt_send (msg_id, msg_type, sender, recipient, body) VALUES (%" PRId64 ", 'SMS', '1', '2', 'b')", id);
+	SQLF("INSERT INTO mt_send (msg_id, msg_type, sender, recipient, body) VALUES (%" PRId64
+	     ", 'SMS', '1', '2', 'b')",
+	     id);
 	claim_type(&k, MSG_TYPE_SMS, 10);
 	assert_int_equal(k.n, 1);
 	c = change_of(CHANGE_RESULT, k.m[0]);
@@ -1645,17 +1729,20 @@ torture_setup(struct claimed *k, struct change *c, unsigned n)
 	(void)setup(NULL);
 	for (unsigned i = 0; i < n; i++)
 		(void)insert("AT");
-	sql("UPDATE mt_send SET fallback_type = 'SMS' WHERE msg_id = (SELECT m FROM (SELECT MAX(msg_id) AS m FROM mt_send) x)");
+	sql("UPDATE mt_send SET fallback_type = 'SMS' WHERE msg_id = (SELECT m FROM (SELECT "
+	    "MAX(msg_id) AS m FROM mt_send) x)");
 	claim_type(k, MSG_TYPE_AT, n);
 	assert_int_equal(k->n, n);
 	for (unsigned i = 0; i < n; i++) {
-		static const enum change_kind kinds[] = { CHANGE_ACCEPT, CHANGE_RESULT, CHANGE_UNKNOWN, CHANGE_RELEASE, CHANGE_DEFER,
-							  CHANGE_RESULT };
+		static const enum change_kind kinds[] = { CHANGE_ACCEPT,  CHANGE_RESULT,
+							  CHANGE_UNKNOWN, CHANGE_RELEASE,
+							  CHANGE_DEFER,	  CHANGE_RESULT };
 
 		c[i] = change_of(kinds[i % 6], k->m[i]);
 		c[i].delay_ms = 60000;
 		if (kinds[i % 6] == CHANGE_RESULT)
-			set_result(&c[i], i % 6 == 1 ? RESULT_OK : RESULT_FAIL, i % 6 == 1 ? "0000" : "5001");
+			set_result(&c[i], i % 6 == 1 ? RESULT_OK : RESULT_FAIL,
+				   i % 6 == 1 ? "0000" : "5001");
 	}
 }
 
@@ -1692,8 +1779,14 @@ call_apply(void *ctx, struct err *e)
 static void
 test_torture_apply(void **state)
 {
-	static const struct { enum rc rc; bool after; } ways[] = {
-		{ RC_AGAIN, false }, { RC_LOST, false }, { RC_LOST, true }, { RC_UNSURE, true }, { RC_CONFIG, false } };
+	static const struct {
+		enum rc rc;
+		bool after;
+	} ways[] = { { RC_AGAIN, false },
+		     { RC_LOST, false },
+		     { RC_LOST, true },
+		     { RC_UNSURE, true },
+		     { RC_CONFIG, false } };
 
 	(void)state;
 	if (!is_mem)
@@ -1712,11 +1805,13 @@ test_torture_apply(void **state)
 			db_mem_fail_at(0, RC_OK, false);
 			for (int i = 0; i < 12; i++)
 				if (c[i].answer != CHANGED)
-					fail_msg("way %zu, call %lu: change %d is answered %d", way, at_call, i,
-						 (int)c[i].answer);
+					fail_msg("way %zu, call %lu: change %d is answered %d", way,
+						 at_call, i, (int)c[i].answer);
 			assert_int_equal(number("SELECT COUNT(*) FROM mt_result"), 3);
 			assert_int_equal(number("SELECT COUNT(*) FROM mt_send"), 9);
-			assert_int_equal(number("SELECT COUNT(*) FROM mt_send WHERE leg = 1 AND msg_type = 'SMS' AND status = 0"), 1);
+			assert_int_equal(number("SELECT COUNT(*) FROM mt_send WHERE leg = 1 AND "
+						"msg_type = 'SMS' AND status = 0"),
+					 1);
 			assert_int_equal(number("SELECT COUNT(*) FROM mt_send WHERE fence = 2"), 9);
 			assert_int_equal(number("SELECT COUNT(*) FROM mt_history"), 1);
 			let_go(&k);
@@ -1743,8 +1838,12 @@ call_reports(void *ctx, struct err *e)
 static void
 test_torture_reports(void **state)
 {
-	static const struct { enum rc rc; bool after; } ways[] = {
-		{ RC_AGAIN, false }, { RC_LOST, false }, { RC_LOST, true }, { RC_UNSURE, true } };
+	static const struct {
+		enum rc rc;
+		bool after;
+	} ways[] = {
+		{ RC_AGAIN, false }, { RC_LOST, false }, { RC_LOST, true }, { RC_UNSURE, true }
+	};
 
 	(void)state;
 	if (!is_mem)
@@ -1774,9 +1873,14 @@ test_torture_reports(void **state)
 			repeat_until_done(call_reports, &a);
 			calls = db_mem_calls();
 			db_mem_fail_at(0, RC_OK, false);
-			assert_int_equal(number("SELECT COUNT(*) FROM mt_result WHERE result_class = 'OK'"), 2);
-			assert_int_equal(number("SELECT COUNT(*) FROM mt_result WHERE result_class = 'FAIL'"), 1);
-			assert_int_equal(number("SELECT COUNT(*) FROM mt_send WHERE status = 2"), 1);
+			assert_int_equal(
+				number("SELECT COUNT(*) FROM mt_result WHERE result_class = 'OK'"),
+				2);
+			assert_int_equal(number("SELECT COUNT(*) FROM mt_result WHERE result_class "
+						"= 'FAIL'"),
+					 1);
+			assert_int_equal(number("SELECT COUNT(*) FROM mt_send WHERE status = 2"),
+					 1);
 			assert_int_equal(number("SELECT COUNT(*) FROM mt_report"), 1);
 			assert_int_equal(number("SELECT COUNT(*) FROM mt_result WHERE rev = 1"), 1);
 			assert_int_equal(number("SELECT COUNT(*) FROM mt_history"), 1);
@@ -1791,8 +1895,12 @@ test_torture_reports(void **state)
 static void
 test_torture_claim(void **state)
 {
-	static const struct { enum rc rc; bool after; } ways[] = {
-		{ RC_AGAIN, false }, { RC_LOST, false }, { RC_LOST, true }, { RC_UNSURE, true } };
+	static const struct {
+		enum rc rc;
+		bool after;
+	} ways[] = {
+		{ RC_AGAIN, false }, { RC_LOST, false }, { RC_LOST, true }, { RC_UNSURE, true }
+	};
 
 	(void)state;
 	if (!is_mem)
@@ -1809,7 +1917,10 @@ test_torture_claim(void **state)
 				(void)insert("SMS");
 			db_mem_fail_at(at_call, ways[way].rc, ways[way].after);
 			for (int turn = 0; turn < 5; turn++) {
-				struct store_claim c = { .queue = { MSG_TYPE_SMS, 1 }, .want = 10, .claim_seq = seq, .out = out };
+				struct store_claim c = { .queue = { MSG_TYPE_SMS, 1 },
+							 .want = 10,
+							 .claim_seq = seq,
+							 .out = out };
 				struct err e = { 0 };
 				enum rc rc;
 
@@ -1857,15 +1968,22 @@ test_bench(void **state)
 		size_t n = 0;
 
 		assert_non_null(text);
-		n += (size_t)snprintf(text, 100000, "INSERT INTO mt_send (msg_type, sender, recipient, body) VALUES ");
+		n += (size_t)snprintf(
+			text, 100000,
+			"INSERT INTO mt_send (msg_type, sender, recipient, body) VALUES ");
 		for (unsigned j = 0; j < 500; j++)
-			n += (size_t)snprintf(text + n, 100000 - n, "%s('SMS', '0212345678', '0101234%04u', 'hello number %u')",
-					      j == 0 ? "" : ", ", j, i + j);
+			n += (size_t)snprintf(
+				text + n, 100000 - n,
+				"%s('SMS', '0212345678', '0101234%04u', 'hello number %u')",
+				j == 0 ? "" : ", ", j, i + j);
 		sql(text);
 		free(text);
 	}
 	while (done < rows) {
-		struct store_claim k = { .queue = { MSG_TYPE_SMS, 1 }, .want = STORE_LIST_MAX, .claim_seq = seq, .out = out };
+		struct store_claim k = { .queue = { MSG_TYPE_SMS, 1 },
+					 .want = STORE_LIST_MAX,
+					 .claim_seq = seq,
+					 .out = out };
 
 		k.batch = batch_new(8 << 20);
 		start = clock_mono_ms();
@@ -1875,7 +1993,8 @@ test_bench(void **state)
 		seq++;
 		for (unsigned i = 0; i < k.got; i++) {
 			c[i] = change_of(CHANGE_ACCEPT, out[i]);
-			(void)snprintf(c[i].provider_id, sizeof c[i].provider_id, "provider-%u", done + i);
+			(void)snprintf(c[i].provider_id, sizeof c[i].provider_id, "provider-%u",
+				       done + i);
 		}
 		start = clock_mono_ms();
 		OK(store_apply(st, c, k.got, E));
@@ -1894,9 +2013,10 @@ test_bench(void **state)
 		done += k.got;
 		batch_free(k.batch);
 	}
-	printf("# %s: %u rows, claim %.0f/s, accept %.0f/s, result %.0f/s, together %.0f rows/s\n", dialect, done,
-	       done * 1000.0 / (double)(claim_ms + 1), done * 1000.0 / (double)(accept_ms + 1),
-	       done * 1000.0 / (double)(result_ms + 1), done * 1000.0 / (double)(claim_ms + accept_ms + result_ms + 1));
+	printf("# %s: %u rows, claim %.0f/s, accept %.0f/s, result %.0f/s, together %.0f rows/s\n",
+	       dialect, done, done * 1000.0 / (double)(claim_ms + 1),
+	       done * 1000.0 / (double)(accept_ms + 1), done * 1000.0 / (double)(result_ms + 1),
+	       done * 1000.0 / (double)(claim_ms + accept_ms + result_ms + 1));
 	assert_int_equal(number("SELECT COUNT(*) FROM mt_result"), rows);
 	assert_int_equal(number("SELECT COUNT(*) FROM mt_send"), 0);
 }
@@ -1915,15 +2035,17 @@ open_all(void **state)
 	driver = db_driver_find(is_mem ? "mem" : name);
 	if (driver == NULL)
 		return -1;
-	params = (struct db_params){ .name = is_mem ? ":memory:store" : getenv("MTRELAY_STORE_NAME"),
-				     .host = getenv("MTRELAY_STORE_HOST"),
-				     .socket = getenv("MTRELAY_STORE_SOCKET"),
-				     .user = getenv("MTRELAY_STORE_USER"),
-				     .password = getenv("MTRELAY_STORE_PASSWORD"),
-				     .connection = getenv("MTRELAY_STORE_CONNECTION"),
-				     .connect_timeout_ms = 10000,
-				     .statement_timeout_ms = 30000 };
-	if (getenv("MTRELAY_STORE_PORT") != NULL && text_i64(getenv("MTRELAY_STORE_PORT"), 1, 65535, &port))
+	params =
+		(struct db_params){ .name = is_mem ? ":memory:store" : getenv("MTRELAY_STORE_NAME"),
+				    .host = getenv("MTRELAY_STORE_HOST"),
+				    .socket = getenv("MTRELAY_STORE_SOCKET"),
+				    .user = getenv("MTRELAY_STORE_USER"),
+				    .password = getenv("MTRELAY_STORE_PASSWORD"),
+				    .connection = getenv("MTRELAY_STORE_CONNECTION"),
+				    .connect_timeout_ms = 10000,
+				    .statement_timeout_ms = 30000 };
+	if (getenv("MTRELAY_STORE_PORT") != NULL &&
+	    text_i64(getenv("MTRELAY_STORE_PORT"), 1, 65535, &port))
 		params.port = (unsigned)port;
 	OK(driver->process_init(E));
 	OK(driver->open(&params, &raw, E));
@@ -1936,9 +2058,16 @@ open_all(void **state)
 		sql("SET time_zone = '+00:00'");
 	if (strcmp(dialect, "postgresql") == 0)
 		sql("SET TIME ZONE 'UTC'");
-	cfg = (struct store_config){ .driver = driver, .params = params, .prefix = "mt_", .agent_id = "agent-1",
-				     .agent_lease_ms = 30000, .row_lease_ms = 120000, .close_after_ms = 47 * HOUR_MS,
-				     .expire_after_ms = 24 * HOUR_MS, .late_ms = 7 * 24 * HOUR_MS, .body_cap_bytes = 4096 };
+	cfg = (struct store_config){ .driver = driver,
+				     .params = params,
+				     .prefix = "mt_",
+				     .agent_id = "agent-1",
+				     .agent_lease_ms = 30000,
+				     .row_lease_ms = 120000,
+				     .close_after_ms = 47 * HOUR_MS,
+				     .expire_after_ms = 24 * HOUR_MS,
+				     .late_ms = 7 * 24 * HOUR_MS,
+				     .body_cap_bytes = 4096 };
 	OK(store_open(&cfg, &st, E));
 	OK(store_facts_read(st, &facts, E));
 	cfg.installation = facts.installation;
