@@ -649,7 +649,7 @@ check_times(struct checker *k)
 	check_order(k, CONF_TIMES, "unknown_look", CONF_REPORT, "close_after", 1, false);
 	check_order(k, CONF_TIMES, "quiet_time", CONF_REPORT, "close_after", 1, false);
 	check_order(k, CONF_REPORT, "close_after", CONF_REPORT, "window", 1, false);
-	check_order(k, CONF_TIMES, "row_lease", CONF_REPORT, "keep", 1, true);
+	check_order(k, CONF_TIMES, "row_lease", CONF_REPORT, "late", 1, true);
 	check_order(k, CONF_DATABASE, "statement_timeout", CONF_TIMES, "stuck_limit", 2, true);
 	check_order(k, CONF_LIMITS, "batch", CONF_LIMITS, "in_flight", 1, true);
 }
