@@ -25,27 +25,47 @@ refuse(struct pipeline *p, struct message *m, const char *code, const char *text
 	settle_message(p, it, AT_PIPELINE);
 }
 
-/* Rules, then the ready line of the channel, or back to the queue of the resolved type. */
+/* In the lane's thread, inside the claim: what AUTO becomes must stand in the row before a byte can
+ * leave. The verdict rides with the message; without memory for it the loop judges again. */
+static void
+judge(void *arg, struct message *m)
+{
+	const struct validate_rules *rules = arg;
+	struct verdict *v = batch_derive(m->batch, sizeof *v);
+
+	m->pipeline_ref = v;
+	if (v == NULL)
+		return;
+	validate_message(m, rules, v);
+	if (v->kind != VERDICT_REFUSE && m->type == MSG_TYPE_AUTO)
+		m->type = v->type;
+}
+
+/* Refused, or the ready line of the channel, or back to the queue of the resolved type. */
 static void
 route_message(struct pipeline *p, struct message *m, const struct validate_rules *rules)
 {
-	struct verdict v;
+	struct verdict again, *v = m->pipeline_ref;
 	struct settle_item *it;
 	struct way *w = NULL;
 
-	validate_message(m, rules, &v);
-	if (v.kind == VERDICT_REFUSE) {
-		refuse(p, m, v.code, v.text);
+	if (v == NULL) {
+		validate_message(m, rules, &again);
+		v = &again;
+	}
+	m->pipeline_ref = NULL;
+	if (v->kind == VERDICT_REFUSE) {
+		refuse(p, m, v->code, v->text);
 		return;
 	}
-	if (v.kind == VERDICT_SEND) {
-		validate_apply(&v, m);
+	if (v->kind == VERDICT_SEND) {
+		validate_apply(v, m);
 		w = way_of_type(p, m->type);
 	}
 	if (w == NULL || (m->asked_type == MSG_TYPE_AUTO && m->leg == 0 && way_room(p, w) == 0)) {
 		it = settle_item_new(p, m);
 		it->c.kind = CHANGE_RELEASE;
-		it->c.new_type = v.type;
+		it->c.new_type = v->type;
 		settle_message(p, it, AT_PIPELINE);
 		return;
 	}
@@ -108,7 +128,9 @@ release_orphans(struct pipeline *p)
 static void
 claim_failed(struct pipeline *p, struct db_job *j)
 {
-	if (j->rc == RC_UNSURE)
+	/* Also after LOST: looking for rows that nobody knows costs one read, and a driver that took a
+	 * lost COMMIT for a lost connection costs a lease. */
+	if (j->rc == RC_UNSURE || j->rc == RC_LOST)
 		p->claim_unsure = true;
 	if (j->rc != RC_AGAIN)
 		log_err(j->rc == RC_LOST || j->rc == RC_UNSURE ? LOG_LEVEL_WARN : LOG_LEVEL_ERROR,
@@ -122,7 +144,6 @@ claim_failed(struct pipeline *p, struct db_job *j)
 static void
 claimed(struct pipeline *p, struct claim_job *cj)
 {
-	struct validate_rules rules;
 	struct message *m;
 	unsigned i;
 
@@ -147,7 +168,6 @@ claimed(struct pipeline *p, struct claim_job *cj)
 	}
 	stat_inc(STAT_claims);
 	stat_add(STAT_rows_claimed, cj->claim.got);
-	way_rules(p, &rules);
 	for (i = 0; i < cj->claim.got; i++) {
 		m = cj->claim.out[i];
 		msg_move(m, AT_NONE, AT_PIPELINE);
@@ -155,7 +175,7 @@ claimed(struct pipeline *p, struct claim_job *cj)
 		pipeline_table_add(p, m);
 	}
 	for (i = 0; i < cj->claim.got; i++)
-		route_message(p, cj->claim.out[i], &rules);
+		route_message(p, cj->claim.out[i], &cj->rules);
 }
 
 static void
@@ -279,6 +299,9 @@ claim_some(struct pipeline *p)
 							    : (size_t)p->conf->limits.batch);
 			if (cj->claim.want > free_rows)
 				cj->claim.want = (unsigned)free_rows;
+			way_rules(p, &cj->rules);
+			cj->claim.judge = judge;
+			cj->claim.judge_arg = &cj->rules;
 			cj->claim.batch = batch_new(BATCH_CAP_BYTES);
 			if (cj->claim.batch == NULL) {
 				pipeline_again_in(p, 1000);

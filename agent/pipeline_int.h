@@ -64,6 +64,7 @@ struct claim_job {
 	bool due[QUEUE_MAX];
 	size_t queue_count;
 	struct store_claim claim;
+	struct validate_rules rules; /* as the routes were when the claim began */
 	size_t queue_at;
 	int64_t deadline_boot_ms;
 	struct store_row *rows; /* of orphans */

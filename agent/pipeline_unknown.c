@@ -210,6 +210,19 @@ ask(struct pipeline *p, struct way *w, const struct store_row *rows, size_t n)
 	free(q);
 }
 
+/* A row that was handed over and still says AUTO (another agent's, by its lease): SMS or LMS, the
+ * policy of the first that has a route counts. */
+static const struct conf_route *
+route_of(const struct pipeline *p, enum msg_type type)
+{
+	const struct conf_route *route;
+
+	if (type != MSG_TYPE_AUTO)
+		return conf_route_find(p->conf, type);
+	route = conf_route_find(p->conf, MSG_TYPE_SMS);
+	return route != NULL ? route : conf_route_find(p->conf, MSG_TYPE_LMS);
+}
+
 void
 pipeline_resolve(struct pipeline *p, const struct store_row *rows, size_t n)
 {
@@ -228,7 +241,7 @@ pipeline_resolve(struct pipeline *p, const struct store_row *rows, size_t n)
 		for (i = 0; i < n; i++) {
 			if (way_find(p, rows[i].channel) != w || pipeline_has(p, rows[i].msg_id))
 				continue;
-			route = conf_route_find(p->conf, rows[i].type);
+			route = route_of(p, rows[i].type);
 			if (w == NULL || w->ch == NULL) {
 				row_change(p, &rows[i], CHANGE_HOLD, 0);
 				continue;
