@@ -644,7 +644,6 @@ check_times(struct checker *k)
 {
 	check_order(k, CONF_TIMES, "heartbeat", CONF_TIMES, "agent_lease", 3, true);
 	check_lease(k);
-	check_order(k, CONF_TIMES, "row_lease", CONF_REPORT, "close_after", 1, false);
 	check_order(k, CONF_TIMES, "care_pass", CONF_TIMES, "row_lease", 1, false);
 	check_order(k, CONF_TIMES, "unknown_look", CONF_REPORT, "close_after", 1, false);
 	check_order(k, CONF_TIMES, "quiet_time", CONF_REPORT, "close_after", 1, false);

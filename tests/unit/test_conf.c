@@ -234,9 +234,7 @@ static const struct bad bad_files[] = {
 	  { { 4, "report.close_after (48h) must be less than report.window (48h); lower the first "
 		 "or raise the second" } } },
 	{ LEAST "report: { window = \"1min\"; close_after = \"50s\"; };\n",
-	  { { 4, "times.row_lease (2min) must be less than report.close_after (50s); lower the "
-		 "first or raise the second" },
-	    { 4, "times.quiet_time (10min) must be less than report.close_after (50s); lower the "
+	  { { 4, "times.quiet_time (10min) must be less than report.close_after (50s); lower the "
 		 "first or raise the second" } } },
 	{ LEAST "database_: 1;\ntimes: { stuck_limit = \"29s\"; };\n",
 	  { { 4, "database_: there is no such section; did you mean database?" },
