@@ -41,8 +41,13 @@ ask(struct ctl *c, int argc, char **argv, int *status)
 	path = socket_path(c, status);
 	if (path == NULL)
 		return NULL;
-	for (i = 0; i < argc; i++)
-		used += snprintf(line + used, sizeof line - (size_t)used, "%s%s", i == 0 ? "" : " ", argv[i]);
+	for (i = 0; i < argc && used < (int)sizeof line - 1; i++)
+		used += snprintf(line + used, sizeof line - (size_t)used, "%s%s", i == 0 ? "" : " ",
+				 argv[i]);
+	if (used >= (int)sizeof line - 1) {
+		*status = ctl_complain(c, EX_USAGE, "the arguments are too long");
+		return NULL;
+	}
 	if (strlen(path) >= sizeof sa.sun_path || strchr(line, '\n') != NULL) {
 		*status = ctl_complain(c, EX_USAGE, "socket path or argument cannot be used");
 		return NULL;
