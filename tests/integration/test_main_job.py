@@ -8,7 +8,7 @@ from lib.db import Sql
 from lib.wait import wait_until
 
 M = "010-0000-%04d"     # recipients with a meaning, see tests/sim/mtsim.py
-CLOSE = {"report": {"close_after": "1500ms", "window": "20s"}}
+CLOSE = {"report": {"close_after": "2500ms", "window": "20s"}, "times": {"row_lease": "2s", "write_deadline": "300ms"}}
 
 
 def test_three_columns_are_enough(database, sim, agent, oracle):

@@ -64,7 +64,7 @@ TIMES = {
     "heartbeat": "200ms", "agent_lease": "2s", "write_deadline": "3s", "row_lease": "20s", "care_pass": "200ms",
     "idle_poll": "20ms", "quiet_time": "1s", "unknown_look": "300ms", "walk": "300ms", "drain": "10s",
 }
-CHANNEL = {"connect_timeout": "3s", "answer_timeout": "3s", "report_poll": "50ms"}
+CHANNEL = {"connect_timeout": "3s", "answer_timeout": "1s", "report_poll": "50ms"}
 
 
 def test_conf(folder, database, channels=(), agent_id="test-1", routes=None):
