@@ -162,6 +162,14 @@ answer(struct relay *r, char *line)
 /* ---- connections ---- */
 
 static void
+connection_end(struct connection *c)
+{
+	c->control->count--;
+	bufferevent_free(c->bev);
+	free(c);
+}
+
+static void
 connection_free(struct connection *c)
 {
 	struct connection **p;
@@ -170,9 +178,7 @@ connection_free(struct connection *c)
 		;
 	if (*p != NULL)
 		*p = c->next;
-	c->control->count--;
-	bufferevent_free(c->bev);
-	free(c);
+	connection_end(c);
 }
 
 static void
@@ -323,10 +329,14 @@ control_open(struct relay *r, struct event_base *base, const char *path, struct 
 void
 control_close(struct control *c)
 {
+	struct connection *one;
+
 	if (c == NULL)
 		return;
-	while (c->connections != NULL)
-		connection_free(c->connections);
+	while ((one = c->connections) != NULL) {
+		c->connections = one->next;
+		connection_end(one);
+	}
 	evconnlistener_free(c->listener);
 	unlink(c->path);
 	free(c);

@@ -26,7 +26,6 @@
 #include "agent/log.h"
 #include "agent/text.h"
 
-#define MAGIC "MTJRNL1\n"
 #define HEADER_BYTES 96
 #define RECORD_HEAD 8
 #define RECORD_MAX 512
@@ -35,6 +34,8 @@
 #define RESERVE_ATTEMPT 512
 #define RESERVE_REPORT 32
 #define BOOT_ID_FILE "/proc/sys/kernel/random/boot_id"
+
+static const unsigned char magic[8] = {'M', 'T', 'J', 'R', 'N', 'L', '1', '\n'};
 
 enum mark_type {
 	MARK_START = 1,
@@ -415,7 +416,7 @@ head_parse(const unsigned char *p, size_t n, struct segment_head *h)
 	static const char digits[] = "0123456789abcdef";
 	size_t i;
 
-	if (n < HEADER_BYTES || memcmp(p, MAGIC, 8) != 0 ||
+	if (n < HEADER_BYTES || memcmp(p, magic, sizeof magic) != 0 ||
 	    get_int(p + HEADER_BYTES - 4, 4) != text_crc32c(0, p, HEADER_BYTES - 4))
 		return false;
 	for (i = 0; i < 16; i++) {
@@ -438,7 +439,7 @@ head_build(const struct journal *j, uint64_t number, unsigned char *p)
 	unsigned v;
 
 	memset(p, 0, HEADER_BYTES);
-	memcpy(p, MAGIC, 8);
+	memcpy(p, magic, sizeof magic);
 	for (i = 0; i < 16; i++) {
 		v = 0;
 		if (sscanf(j->id + 2 * i, "%2x", &v) != 1)
