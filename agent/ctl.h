@@ -76,14 +76,15 @@ json_t *ctl_json_time(int64_t ms);
 /* "5 s", "12 min", "3 h 10 min", "4 days" without a sign; returns buf (32 bytes are enough). */
 const char *ctl_span(char *buf, size_t size, int64_t ms);
 
-/* What keeps a message, one sentence each, printed (with --json put into *out). 0 done or on its way, 1 it waits for
- * something that ends by itself, 2 somebody must act or there is no such message. */
+/* What keeps a message, one sentence each, printed (with --json put into *out). 0 done or on its way,
+ * 1 it waits for something that ends by itself, 2 somebody must act or there is no such message. */
 int ctl_explain_id(struct ctl *c, struct store *s, int64_t msg_id, json_t **out);
 /* A result as one line of text; as an object. */
 void ctl_print_result(int64_t msg_id, const struct admin_result *r);
 json_t *ctl_json_result(const struct admin_result *r);
 #define CTL_READER "a login that may read mtrelay's tables, such as the agent's own or the reader's"
-#define CTL_WRITER "a login that may write mtrelay's tables, such as the agent's own or the application's"
+#define CTL_WRITER                       \
+	"a login that may write mtrelay's tables, such as the agent's own or the application's"
 
 int ctl_status(struct ctl *c, int argc, char **argv);
 int ctl_stats(struct ctl *c, int argc, char **argv);

@@ -2,10 +2,10 @@
 #include "config.h"
 #include <getopt.h>
 #include <inttypes.h>
-#include <openssl/rand.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sysexits.h>
 #include <time.h>
 #include "agent/clock.h"
@@ -157,7 +157,7 @@ ctl_send(struct ctl *c, int argc, char **argv)
 		status = ctl_need_store(c, &s);
 	if (status != 0)
 		return status;
-	if (RAND_bytes(noise, sizeof noise) != 1) {
+	if (getrandom(noise, sizeof noise, 0) != (ssize_t)sizeof noise) {
 		status = ctl_complain(c, EX_OSERR, "the system gives no random bytes");
 		goto out;
 	}

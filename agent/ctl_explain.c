@@ -1,4 +1,5 @@
-/* ctl_explain.c - mtrelayctl explain: why is this row not going out, in the order in which it would be stopped. */
+/* ctl_explain.c - mtrelayctl explain: why is this row not going out, in the order in which it would be
+ * stopped. */
 #include "config.h"
 #include <inttypes.h>
 #include <stdarg.h>
@@ -100,15 +101,15 @@ channel_remedy(const char *word)
 	return "it is starting";
 }
 
-/* A route is open when a running agent has one of its channels up. */
-static void
+/* A route is open when a running agent has one of its channels up; false when it is not. */
+static bool
 say_channels(struct explain *x, const struct conf_route *route)
 {
 	bool is_open = false;
 	char word[32];
 
 	if (x->live_count == 0)
-		return;
+		return true; /* that was said */
 	for (size_t i = 0; !is_open && i < x->agent_count; i++)
 		for (size_t k = 0; x->agents[i].is_live && k < route->channels_count; k++)
 			if (channel_word(&x->agents[i], route->channels[k], word, sizeof word) &&
@@ -130,6 +131,7 @@ say_channels(struct explain *x, const struct conf_route *route)
 				    x->agents[i].id, word, channel_remedy(word));
 		}
 	}
+	return is_open;
 }
 
 static void
@@ -226,15 +228,14 @@ explain_waiting(struct explain *x)
 		    ctl_time(at, sizeof at, r->due_ms), ctl_span(span, sizeof span, r->due_in_ms),
 		    r->channel[0] != '\0' ? " by " : "", r->channel);
 	route = find_route(x);
-	if (route != NULL)
-		say_channels(x, route);
+	if (route != NULL && !say_channels(x, route))
+		say_last_errors(x);
 	if (x->status == CTL_OK) {
 		int status = say_queue(x);
 
 		if (status != 0)
 			return status;
 	}
-	say_last_errors(x);
 	return x->status;
 }
 

@@ -1,6 +1,7 @@
 /* ctl_schema.c - mtrelayctl schema: prints, makes, upgrades and compares the tables.
  *
- * --print and --grants need no database when the dialect is named or follows from the configuration. */
+ * --print and --grants need no database when the dialect is named or follows from the
+ * configuration. */
 #include "config.h"
 #include <getopt.h>
 #include <stdio.h>

@@ -13,6 +13,8 @@
 #include "agent/text.h"
 
 #define KEY_IDS_MAX 16
+/* The reader's role does not see attempts and kept reports. */
+#define READER "the agent's own login, or one that may read all of mtrelay's tables"
 
 static const char *const status_words[] = { "READY",   "SENDING", "ACCEPTED",
 					    "UNKNOWN", "HELD",	  "DEFERRED" };
@@ -241,7 +243,7 @@ trace_one(struct ctl *c, struct store *s, int64_t msg_id, bool *found)
 	    store_admin_events(s, msg_id, take_event, &t, &e) != RC_OK) {
 		json_decref(t.events);
 		free(t.lines);
-		return ctl_fail_as(c, &e, CTL_READER);
+		return ctl_fail_as(c, &e, READER);
 	}
 	*found = is_waiting || n > 0 || t.n > 0 || json_array_size(t.events) > 0;
 	if (*found && c->is_json) {
@@ -307,7 +309,7 @@ ctl_trace(struct ctl *c, int argc, char **argv)
 	if (status != 0)
 		return status;
 	if (key != NULL && store_admin_ids_by_key(s, key, ids, KEY_IDS_MAX, &n, &e) != RC_OK)
-		status = ctl_fail_as(c, &e, CTL_READER);
+		status = ctl_fail_as(c, &e, READER);
 	for (size_t i = 0; status == 0 && i < n; i++) {
 		status = trace_one(c, s, ids[i], &found);
 		any = any || found;

@@ -3,8 +3,8 @@
 #include <string.h>
 #include "agent/store_int.h"
 
-/* DIAGNOSTICS: what the statements return goes up unchanged; RC_CONFIG with SQLSTATE 42501 (MySQL 1142, 1143) when the
- * login lacks the right. */
+/* DIAGNOSTICS: what the statements return goes up unchanged; RC_CONFIG with SQLSTATE 42501 (MySQL 1142,
+ * 1143) when the login lacks the right. */
 
 /* Columns come one after the other, in the order of the SELECT. */
 struct reader {

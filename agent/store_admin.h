@@ -1,8 +1,9 @@
 /* store_admin.h - what mtrelayctl asks of the tables and changes there.
  *
- * Part of the store (agent/store.h says whose thread and what the errors mean): the statements are schema/<dialect>/admin_*.sql.
- * Every time comes as ms since 1970 by the database's clock, 0 where the column is NULL, and every distance is reckoned
- * by the database. Numbers come whole: whoever shows them masks them. Nothing is to be freed. */
+ * Part of the store (agent/store.h says whose thread and what the errors mean): the statements are
+ * schema/<dialect>/admin_*.sql. Every time comes as ms since 1970 by the database's clock, 0 where the
+ * column is NULL, and every distance is reckoned by the database. Numbers come whole: whoever shows
+ * them masks them. Nothing is to be freed. */
 #ifndef MTRELAY_STORE_ADMIN_H
 #define MTRELAY_STORE_ADMIN_H
 #include "agent/store.h"
