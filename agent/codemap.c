@@ -35,8 +35,9 @@ static const struct {
 	enum code_class class;
 	bool refined;
 } class_words[] = {
-	{ "ok", CODE_OK, false },       { "fail", CODE_FAIL, false },   { "fail?", CODE_FAIL, true },
-	{ "pending", CODE_PENDING, false }, { "again", CODE_AGAIN, false }, { "stop", CODE_STOP, false },
+	{ "ok", CODE_OK, false },	{ "fail", CODE_FAIL, false },
+	{ "fail?", CODE_FAIL, true },	{ "pending", CODE_PENDING, false },
+	{ "again", CODE_AGAIN, false }, { "stop", CODE_STOP, false },
 	{ "route", CODE_ROUTE, false }, { "dup", CODE_DUPLICATE, false },
 };
 static const char *const kind_words[] = { "group", "status", "error", "network" };
@@ -91,7 +92,8 @@ split(char *line, char **field)
 			return n;
 		field[n++] = line;
 		if (n == FIELDS) {
-			for (char *end = line + strlen(line); end > line && strchr(" \t\r", end[-1]) != NULL;)
+			for (char *end = line + strlen(line);
+			     end > line && strchr(" \t\r", end[-1]) != NULL;)
 				*--end = '\0';
 			return n;
 		}
@@ -164,7 +166,8 @@ add_row(struct codemap *c, size_t *room, const struct row *r, struct err *e)
 		struct row *rows = realloc(c->rows, more * sizeof *rows);
 
 		if (rows == NULL)
-			return err_set(e, RC_NOMEM, ENOMEM, "codemap.parse", "no memory for the code map");
+			return err_set(e, RC_NOMEM, ENOMEM, "codemap.parse",
+				       "no memory for the code map");
 		c->rows = rows;
 		*room = more;
 	}
@@ -180,8 +183,9 @@ check_overlap(const struct codemap *c, const char *name, struct err *e)
 		const struct row *b = &c->rows[i];
 
 		if (strcmp(a->family, b->family) == 0 && a->kind == b->kind && b->from <= a->to)
-			return err_set(e, RC_CONFIG, 0, "codemap.parse", "%s: two rows for %s %s %d", name,
-				       b->family, kind_words[b->kind], b->from);
+			return err_set(e, RC_CONFIG, 0, "codemap.parse",
+				       "%s: two rows for %s %s %d", name, b->family,
+				       kind_words[b->kind], b->from);
 	}
 	return RC_OK;
 }
@@ -220,11 +224,13 @@ codemap_parse(const char *name, const char *text, size_t n, struct codemap **out
 				rc = add_row(c, &room, &r, e);
 		}
 		if (wrong != NULL)
-			rc = err_set(e, RC_CONFIG, 0, "codemap.parse", "%s:%d: %s", name, line_no, wrong);
+			rc = err_set(e, RC_CONFIG, 0, "codemap.parse", "%s:%d: %s", name, line_no,
+				     wrong);
 		text += length + (stop != NULL);
 	}
 	if (rc == RC_OK && c->n == 0)
-		rc = err_set(e, RC_CONFIG, 0, "codemap.parse", "%s: no rows in this code map", name);
+		rc = err_set(e, RC_CONFIG, 0, "codemap.parse", "%s: no rows in this code map",
+			     name);
 	if (rc == RC_OK) {
 		qsort(c->rows, c->n, sizeof *c->rows, row_order);
 		rc = check_overlap(c, name, e);
@@ -257,8 +263,8 @@ codemap_read(const char *path, struct codemap **out, struct err *e)
 
 	*out = NULL;
 	if (f == NULL)
-		return err_set(e, RC_CONFIG, errno, "codemap.read", "code map %s cannot be read: %s", path,
-			       strerror(errno));
+		return err_set(e, RC_CONFIG, errno, "codemap.read",
+			       "code map %s cannot be read: %s", path, strerror(errno));
 	text = malloc(FILE_MAX_BYTES);
 	if (text == NULL) {
 		rc = err_set(e, RC_NOMEM, ENOMEM, "codemap.read", "no memory to read %s", path);
@@ -266,10 +272,11 @@ codemap_read(const char *path, struct codemap **out, struct err *e)
 	}
 	n = fread(text, 1, FILE_MAX_BYTES, f);
 	if (ferror(f))
-		rc = err_set(e, RC_CONFIG, errno, "codemap.read", "code map %s cannot be read: %s", path,
-			     strerror(errno));
+		rc = err_set(e, RC_CONFIG, errno, "codemap.read", "code map %s cannot be read: %s",
+			     path, strerror(errno));
 	else if (n == FILE_MAX_BYTES)
-		rc = err_set(e, RC_CONFIG, 0, "codemap.read", "code map %s is larger than 1 MiB", path);
+		rc = err_set(e, RC_CONFIG, 0, "codemap.read", "code map %s is larger than 1 MiB",
+			     path);
 	else
 		rc = codemap_parse(path, text, n, out, e);
 out:

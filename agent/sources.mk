@@ -97,6 +97,9 @@ libmtrelay_a_SOURCES += \
 	agent/validate.c \
 	agent/validate.h
 
+# made from etc/codes (etc/sources.mk)
+nodist_libmtrelay_a_SOURCES += agent/codes_embedded.c
+
 # the daemon's main program
 mtrelayd_SOURCES += \
 	agent/mtrelayd.c

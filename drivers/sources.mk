@@ -9,9 +9,16 @@ libmtrelay_a_SOURCES += \
 	drivers/channel/drivers.h \
 	drivers/channel/http.c \
 	drivers/channel/http.h \
+	drivers/channel/http_setup.c \
+	drivers/channel/http_setup.h \
 	drivers/channel/infobip.c \
+	drivers/channel/infobip_ask.c \
+	drivers/channel/infobip_build.c \
 	drivers/channel/infobip_codec.c \
 	drivers/channel/infobip_codec.h \
+	drivers/channel/infobip_driver.h \
+	drivers/channel/isotime.c \
+	drivers/channel/isotime.h \
 	drivers/channel/null.c \
 	drivers/channel/pace.c \
 	drivers/channel/pace.h \

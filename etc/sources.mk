@@ -82,7 +82,6 @@ code_maps = etc/codes/infobip.codes
 codesdir = $(pkgdatadir)/codes
 dist_codes_DATA = $(code_maps)
 EXTRA_DIST += scripts/embed-text.awk
-nodist_libmtrelay_a_SOURCES += agent/codes_embedded.c
 CLEANFILES += agent/codes_embedded.c agent/codes_embedded.c.tmp
 
 agent/codes_embedded.c: $(code_maps) scripts/embed-text.awk

@@ -1,4 +1,5 @@
-/* drivers.h - the channel drivers that are compiled in, for the registry and for the drivers themselves. */
+/* drivers.h - the channel drivers that are compiled in, for the registry and for the drivers
+ * themselves. */
 #ifndef MTRELAY_DRIVERS_H
 #define MTRELAY_DRIVERS_H
 #include "drivers/channel/channel.h"

@@ -1,10 +1,12 @@
-/* infobip.c - SMS and LMS through Infobip's SMS API v3: requests, pulled reports, questions about unknown outcomes.
+/* infobip.c - SMS and LMS through Infobip's SMS API v3: requests, pulled reports, questions about
+ * unknown outcomes.
  *
- * What stops the channel is of two kinds. Trouble with reaching (address, TLS, key) is probed by the harmless question for
- * reports; trouble with sending (credit, 5xx, time-outs) by one message at a time. So a provider that is ill
- * makes few outcomes unknown, and none of them by way of a wrong key. */
+ * What stops the channel is of two kinds. Trouble with reaching (address, TLS, key) is probed by
+ * the harmless question for reports; trouble with sending (credit, 5xx, time-outs) by one message
+ * at a time. So a provider that is ill makes few outcomes unknown, and none of them by way of a
+ * wrong key. */
 #include "config.h"
-#include "drivers/channel/drivers.h"
+#include "drivers/channel/infobip_driver.h"
 
 #include <errno.h>
 #include <event2/event.h>
@@ -17,119 +19,25 @@
 #include "agent/codemap.h"
 #include "agent/conf.h"
 #include "agent/log.h"
-#include "drivers/channel/http.h"
+#include "drivers/channel/drivers.h"
 #include "drivers/channel/infobip_codec.h"
-#include "drivers/channel/pace.h"
 
 #define SEND_PATH "/sms/3/messages"
-#define REPORTS_PATH "/sms/3/reports?limit=%lld"
-#define LOGS_PATH "/sms/3/logs?limit=1000&messageId="
 #define CHECK_PATH "/sms/3/logs?limit=1"
-#define ANSWER_MAX_BYTES ((size_t)1024 * 1024)
-#define REPORT_BYTES ((size_t)8 * 1024) /* room for each report of a page */
-#define ASK_MAX 50                      /* keys in one question: far below the 2048 characters allowed */
-#define ASKS_MAX 8                      /* resolve() calls waiting */
-#define SUSPECTS 4096
-#define BACKOFF_MS 500
 #define BACKOFF_REFUSED_MS 5000
-#define BACKOFF_MAX_MS 60000
 #define GAP_MS 100
 #define GAP_MAX_MS 30000
 #define ROUTE_STREAK 3
 #define ROUTE_WAIT_MS 300000
-#define PULL_PATIENCE 3 /* cut pulls until the channel counts as down */
 
-enum block { BLOCK_NONE, BLOCK_REACH, BLOCK_SEND };
-enum pull { PULL_IDLE, PULL_ASKING, PULL_TAKING };
-
-/* One request, waiting or under way. */
-struct post {
-	struct post *next;
-	struct post *prev;
-	struct infobip *ch;
-	struct http_call *call;
-	char *body;
-	int64_t started_ms;
-	bool wired;
-	unsigned limit;
-	size_t n;
-	struct message *m[];
-};
-
-/* One resolve(). */
-struct ask {
-	struct ask *next;
-	struct query *q;
-	size_t n;
-	size_t pos; /* asked so far */
-	size_t now; /* in the question under way */
-};
-
-/* A message that was in a request refused as a whole: it goes in requests of at most limit until it is told apart. */
-struct suspect {
-	int64_t msg_id;
-	unsigned limit;
-};
-
-struct infobip {
-	struct channel_env env;
-	const struct conf_channel *cf;
-	struct channel_caps caps;
-	struct http *http;
-	struct codemap *codes;
-	enum channel_state state;
-	bool draining;
-	bool room_owed;
-
-	struct post *queued;
-	struct post **queued_end;
-	size_t queued_n;
-	struct post *active;
-	size_t active_n;
-	size_t messages; /* in all of them */
-	struct outcome *answers; /* of one answer */
-	struct outcome *scratch; /* one outcome for all */
-	struct event *kick;
-	struct pace pace;
-	struct suspect suspects[SUSPECTS];
-
-	enum block block;
-	int64_t blocked_until_ms;
-	int64_t block_set_ms;
-	unsigned fails;
-	int64_t gap_ms; /* pause between requests that the provider forced on us */
-	int64_t gap_until_ms;
-	int64_t gap_set_ms;
-	unsigned route_streak;
-
-	enum pull pull;
-	struct event *pull_timer;
-	struct http_call *pull_call;
-	int64_t pull_wait_ms;
-	unsigned pull_fails;
-
-	struct ask *asks;
-	struct ask **asks_end;
-	unsigned asks_n;
-	struct http_call *ask_call;
-	struct event *ask_timer;
-	struct pace ask_pace;
-	int64_t ask_until_ms;
-
-	struct {
-		unsigned long long requests, accepted, rejected, deferred, unsure, throttled, reports, broken, pages,
-			questions;
-	} count;
-};
-
-static struct infobip *
-self(const struct channel *c)
+struct infobip *
+infobip_self(const struct channel *c)
 {
 	return (struct infobip *)(uintptr_t)c;
 }
 
-static void
-arm(struct event *ev, int64_t ms)
+void
+infobip_arm(struct event *ev, int64_t ms)
 {
 	struct timeval tv;
 
@@ -140,9 +48,8 @@ arm(struct event *ev, int64_t ms)
 	evtimer_add(ev, &tv);
 }
 
-/* base doubled with each failure, bounded, up to a fifth longer at random so that many agents do not come at once. */
-static int64_t
-backoff_ms(int64_t base, unsigned fails)
+int64_t
+infobip_backoff_ms(int64_t base, unsigned fails)
 {
 	int64_t wait = base << (fails > 12 ? 12 : fails);
 	uint32_t dice;
@@ -162,7 +69,7 @@ set_state(struct infobip *ch, enum channel_state s, const struct err *why)
 	ch->env.events->state(ch->env.owner, s, why);
 }
 
-/* --- giving messages back ----------------------------------------------------------------------------- */
+/* --- giving messages back --- */
 
 static void
 count_outcome(struct infobip *ch, const struct outcome *o)
@@ -250,36 +157,35 @@ flush_queue(struct infobip *ch, int64_t wait_ms, const char *text)
 		finish_post(p, &o);
 }
 
-/* --- state, back-off, throttling ---------------------------------------------------------------------- */
+/* --- state, back-off, throttling --- */
 
-static void arm_pull(struct infobip *ch, int64_t wait_ms);
-static void arm_kick(struct infobip *ch);
-
-/* started_ms: when the request began that showed it; several that fail together count once. */
-static void
-trouble(struct infobip *ch, enum block kind, enum channel_state s, int64_t started_ms, const struct err *why)
+void
+infobip_trouble(struct infobip *ch, enum block kind, enum channel_state s, int64_t started_ms,
+		const struct err *why)
 {
 	int64_t now = clock_mono_ms();
 
-	if (ch->block == BLOCK_NONE || ch->state != s)
-		ch->fails = 0;
-	else if (started_ms >= ch->block_set_ms)
-		ch->fails++;
 	/* A refusal is not softened by a request that was under way when it came. */
 	if (ch->block != BLOCK_NONE && ch->state == CHANNEL_REFUSED && s == CHANNEL_DOWN &&
 	    started_ms < ch->block_set_ms)
 		return;
+	if (ch->block == BLOCK_NONE || ch->state != s)
+		ch->fails = 0;
+	else if (started_ms >= ch->block_set_ms)
+		ch->fails++;
 	ch->block = kind;
 	ch->block_set_ms = now;
-	ch->blocked_until_ms = now + backoff_ms(s == CHANNEL_REFUSED ? BACKOFF_REFUSED_MS : BACKOFF_MS, ch->fails);
+	ch->blocked_until_ms =
+		now + infobip_backoff_ms(s == CHANNEL_REFUSED ? BACKOFF_REFUSED_MS : BACKOFF_MS,
+					 ch->fails);
 	set_state(ch, s, why);
 	if (kind == BLOCK_REACH && ch->pull == PULL_IDLE)
-		arm_pull(ch, ch->blocked_until_ms - now);
+		infobip_arm_pull(ch, ch->blocked_until_ms - now);
 	flush_queue(ch, ch->blocked_until_ms - now, why->text);
 }
 
-static void
-all_well(struct infobip *ch)
+void
+infobip_all_well(struct infobip *ch)
 {
 	ch->block = BLOCK_NONE;
 	ch->fails = 0;
@@ -305,8 +211,8 @@ throttled(struct infobip *ch, int64_t started_ms, int64_t retry_after_ms)
 	wait = retry_after_ms > ch->gap_ms ? retry_after_ms : ch->gap_ms;
 	if (now + wait > ch->gap_until_ms)
 		ch->gap_until_ms = now + wait;
-	err_set(&why, RC_AGAIN, 0, "infobip", "%s asks for less: next request in %lld ms", http_peer(ch->http),
-		(long long)wait);
+	err_set(&why, RC_AGAIN, 0, "infobip", "%s asks for less: next request in %lld ms",
+		http_peer(ch->http), (long long)wait);
 	if (ch->block == BLOCK_NONE)
 		set_state(ch, CHANNEL_THROTTLED, &why);
 	flush_queue(ch, wait, why.text);
@@ -321,10 +227,10 @@ relax(struct infobip *ch)
 		if (ch->gap_ms < 20)
 			ch->gap_ms = 0;
 	}
-	all_well(ch);
+	infobip_all_well(ch);
 }
 
-/* --- sending ------------------------------------------------------------------------------------------ */
+/* --- sending --- */
 
 static struct suspect *
 suspect_of(struct infobip *ch, int64_t msg_id)
@@ -368,8 +274,8 @@ post_leaving(void *arg)
 }
 
 static void
-refused_status(struct infobip *ch, struct post *p, const struct http_answer *a, enum block kind, enum outcome_kind out,
-	       const char *code, const char *what)
+refused_status(struct infobip *ch, struct post *p, const struct http_answer *a, enum block kind,
+	       enum outcome_kind out, const char *code, const char *what)
 {
 	char id[24];
 	char text[100];
@@ -377,17 +283,18 @@ refused_status(struct infobip *ch, struct post *p, const struct http_answer *a, 
 	struct outcome o;
 
 	infobip_read_error(a->body, a->body_n, id, sizeof id, text, sizeof text);
-	err_set(&why, RC_CONFIG, a->status, "infobip", "%s answers %d, %s%s%s", http_peer(ch->http), a->status, what,
-		text[0] != '\0' ? ": " : "", text);
+	err_set(&why, RC_CONFIG, a->status, "infobip", "%s answers %d, %s%s%s", http_peer(ch->http),
+		a->status, what, text[0] != '\0' ? ": " : "", text);
 	o = make_outcome(out, code, why.text);
 	snprintf(o.provider_code, sizeof o.provider_code, "HTTP %d", a->status);
-	trouble(ch, kind, CHANNEL_REFUSED, p->started_ms, &why);
+	infobip_trouble(ch, kind, CHANNEL_REFUSED, p->started_ms, &why);
 	if (out == OUT_DEFERRED)
 		o.retry_after_ms = (uint32_t)(ch->blocked_until_ms - clock_mono_ms());
 	finish_post(p, &o);
 }
 
-/* The whole request was refused as malformed: told apart by halves, and alone it is the message's fault. */
+/* The whole request was refused as malformed: told apart by halves, and alone it is the message's
+ * fault. */
 static void
 malformed(struct infobip *ch, struct post *p, const struct http_answer *a)
 {
@@ -397,8 +304,9 @@ malformed(struct infobip *ch, struct post *p, const struct http_answer *a)
 	infobip_read_error(a->body, a->body_n, id, sizeof id, o.text, sizeof o.text);
 	snprintf(o.provider_code, sizeof o.provider_code, "HTTP %d %s", a->status, id);
 	if (p->n > 1) {
-		log_event(LOG_LEVEL_WARN, "infobip.refused", "channel=%s status=%d messages=%zu text=\"%s\"",
-			  ch->cf->name, a->status, p->n, o.text);
+		log_event(LOG_LEVEL_WARN, "infobip.refused",
+			  "channel=%s status=%d messages=%zu text=\"%s\"", ch->cf->name, a->status,
+			  p->n, o.text);
 		o.kind = OUT_DEFERRED;
 		o.retry_after_ms = 1;
 		for (size_t i = 0; i < p->n; i++)
@@ -406,7 +314,7 @@ malformed(struct infobip *ch, struct post *p, const struct http_answer *a)
 	} else {
 		clear_limits(ch, p);
 	}
-	all_well(ch);
+	infobip_all_well(ch);
 	finish_post(p, &o);
 }
 
@@ -415,8 +323,8 @@ log_tally(const struct infobip *ch, const struct infobip_tally *t, size_t n)
 {
 	if (t->missing + t->unknown + t->twice > 0)
 		log_event(LOG_LEVEL_WARN, "infobip.answer",
-			  "channel=%s messages=%zu missing=%zu unknown=%zu twice=%zu", ch->cf->name, n, t->missing,
-			  t->unknown, t->twice);
+			  "channel=%s messages=%zu missing=%zu unknown=%zu twice=%zu", ch->cf->name,
+			  n, t->missing, t->unknown, t->twice);
 }
 
 /* What the items of an answer say about the channel as a whole. */
@@ -431,13 +339,15 @@ weigh(struct infobip *ch, const struct post *p, const struct infobip_tally *t)
 		ch->route_streak++;
 	if (t->stopped > 0) {
 		err_set(&why, RC_CONFIG, 0, "infobip",
-			"%s takes no messages: credit or package used up; top up the account of channel %s",
+			"%s takes no messages: credit or package used up; top up the account of "
+			"channel %s",
 			http_peer(ch->http), ch->cf->name);
-		trouble(ch, BLOCK_SEND, CHANNEL_REFUSED, p->started_ms, &why);
+		infobip_trouble(ch, BLOCK_SEND, CHANNEL_REFUSED, p->started_ms, &why);
 	} else if (ch->route_streak >= ROUTE_STREAK) {
-		err_set(&why, RC_CONFIG, 0, "infobip", "%s has no route for any message of channel %s: ask the provider",
+		err_set(&why, RC_CONFIG, 0, "infobip",
+			"%s has no route for any message of channel %s: ask the provider",
 			http_peer(ch->http), ch->cf->name);
-		trouble(ch, BLOCK_SEND, CHANNEL_REFUSED, p->started_ms, &why);
+		infobip_trouble(ch, BLOCK_SEND, CHANNEL_REFUSED, p->started_ms, &why);
 	} else if (t->again > 0 && t->accepted + t->rejected == 0) {
 		throttled(ch, p->started_ms, 0);
 	} else {
@@ -452,17 +362,21 @@ read_answer(struct infobip *ch, struct post *p, const struct http_answer *a)
 	struct err e;
 	struct err why;
 
-	if (infobip_read_answer(a->body, a->body_n, ch->codes, p->m, p->n, ch->answers, &t, &e) == RC_OK) {
+	if (infobip_read_answer(a->body, a->body_n, ch->codes, p->m, p->n, ch->answers, &t, &e) ==
+	    RC_OK) {
 		log_tally(ch, &t, p->n);
 		clear_limits(ch, p);
 		weigh(ch, p, &t);
 	} else {
-		log_err(LOG_LEVEL_WARN, "infobip.answer", &e, "channel=%s messages=%zu", ch->cf->name, p->n);
-		err_set(&why, RC_UNSURE, a->status, "infobip", "%s answers what cannot be read", http_peer(ch->http));
-		trouble(ch, BLOCK_SEND, CHANNEL_DOWN, p->started_ms, &why);
+		log_err(LOG_LEVEL_WARN, "infobip.answer", &e, "channel=%s messages=%zu",
+			ch->cf->name, p->n);
+		err_set(&why, RC_UNSURE, a->status, "infobip", "%s answers what cannot be read",
+			http_peer(ch->http));
+		infobip_trouble(ch, BLOCK_SEND, CHANNEL_DOWN, p->started_ms, &why);
 	}
 	for (size_t i = 0; i < p->n; i++)
-		if (ch->answers[i].kind == OUT_DEFERRED && t.route > 0 && ch->answers[i].retry_after_ms == 0)
+		if (ch->answers[i].kind == OUT_DEFERRED && t.route > 0 &&
+		    ch->answers[i].retry_after_ms == 0)
 			ch->answers[i].retry_after_ms = ROUTE_WAIT_MS;
 	give_back(ch, p->m, ch->answers, p->n);
 	free_post(p);
@@ -486,10 +400,12 @@ by_status(struct infobip *ch, struct post *p, const struct http_answer *a)
 		malformed(ch, p, a);
 		return;
 	case 401:
-		refused_status(ch, p, a, BLOCK_REACH, OUT_DEFERRED, "7001", "the API key is refused (api_key_file)");
+		refused_status(ch, p, a, BLOCK_SEND, OUT_DEFERRED, "7001",
+			       "the API key is refused (api_key_file)");
 		return;
 	case 403:
-		refused_status(ch, p, a, BLOCK_SEND, OUT_DEFERRED, "7001", "the API key may not send (scope, address)");
+		refused_status(ch, p, a, BLOCK_SEND, OUT_DEFERRED, "7001",
+			       "the API key may not send (scope, address)");
 		return;
 	case 404:
 	case 405:
@@ -497,7 +413,8 @@ by_status(struct infobip *ch, struct post *p, const struct http_answer *a)
 	case 410:
 	case 415:
 	case 426:
-		refused_status(ch, p, a, BLOCK_SEND, OUT_DEFERRED, "", "this is not the address of the SMS API (url)");
+		refused_status(ch, p, a, BLOCK_SEND, OUT_DEFERRED, "",
+			       "this is not the address of the SMS API (url)");
 		return;
 	case 301:
 	case 302:
@@ -505,7 +422,8 @@ by_status(struct infobip *ch, struct post *p, const struct http_answer *a)
 	case 307:
 	case 308:
 		/* Whoever redirects may have taken it before. */
-		refused_status(ch, p, a, BLOCK_SEND, OUT_UNSURE, "8002", "a redirect, which is not followed (url, proxy)");
+		refused_status(ch, p, a, BLOCK_SEND, OUT_UNSURE, "8002",
+			       "a redirect, which is not followed (url, proxy)");
 		return;
 	case 429:
 		o = make_outcome(OUT_DEFERRED, "7005", "the provider asks for less");
@@ -515,8 +433,9 @@ by_status(struct infobip *ch, struct post *p, const struct http_answer *a)
 		return;
 	default:
 		/* Nothing says that it was not taken. */
-		err_set(&why, RC_UNSURE, a->status, "infobip", "%s answers %d", http_peer(ch->http), a->status);
-		trouble(ch, BLOCK_SEND, CHANNEL_DOWN, p->started_ms, &why);
+		err_set(&why, RC_UNSURE, a->status, "infobip", "%s answers %d", http_peer(ch->http),
+			a->status);
+		infobip_trouble(ch, BLOCK_SEND, CHANNEL_DOWN, p->started_ms, &why);
 		o = make_outcome(OUT_UNSURE, "8002", why.text);
 		snprintf(o.provider_code, sizeof o.provider_code, "HTTP %d", a->status);
 		finish_post(p, &o);
@@ -554,18 +473,19 @@ post_done(void *arg, const struct http_answer *a)
 	case HTTP_NOT_SENT:
 		o = make_outcome(OUT_DEFERRED, "", a->err.text);
 		if (!a->held) {
-			trouble(ch, BLOCK_REACH, s, p->started_ms, &a->err);
+			infobip_trouble(ch, BLOCK_REACH, s, p->started_ms, &a->err);
 			o.retry_after_ms = (uint32_t)(ch->blocked_until_ms - clock_mono_ms());
 		}
 		finish_post(p, &o);
 		break;
 	case HTTP_MAYBE_SENT:
-		trouble(ch, a->untrusted ? BLOCK_REACH : BLOCK_SEND, s, p->started_ms, &a->err);
+		infobip_trouble(ch, a->untrusted ? BLOCK_REACH : BLOCK_SEND, s, p->started_ms,
+				&a->err);
 		o = make_outcome(OUT_UNSURE, "8002", a->err.text);
 		finish_post(p, &o);
 		break;
 	}
-	arm_kick(ch);
+	infobip_arm_kick(ch);
 	ch->env.events->room(ch->env.owner);
 }
 
@@ -585,7 +505,9 @@ static void
 start_post(struct post *p)
 {
 	struct infobip *ch = p->ch;
-	struct http_request q = { .path = SEND_PATH, .leaving = post_leaving, .done = post_done, .arg = p };
+	struct http_request q = {
+		.path = SEND_PATH, .leaving = post_leaving, .done = post_done, .arg = p
+	};
 	char code[RESULT_CODE_LEN + 1];
 	struct outcome o;
 	struct err e;
@@ -593,7 +515,8 @@ start_post(struct post *p)
 	enum rc rc = RC_DATA;
 
 	while (p->n > 0 && rc == RC_DATA) {
-		rc = infobip_build(p->m, p->n, ch->caps.number_form, &p->body, &q.body_n, &bad, code, &e);
+		rc = infobip_build(p->m, p->n, ch->caps.number_form, &p->body, &q.body_n, &bad,
+				   code, &e);
 		if (rc == RC_DATA)
 			drop_one(p, bad, code, &e);
 	}
@@ -606,7 +529,8 @@ start_post(struct post *p)
 	if (rc == RC_OK)
 		rc = http_start(ch->http, &q, &p->call, &e);
 	if (rc != RC_OK) {
-		log_err(LOG_LEVEL_WARN, "infobip.submit", &e, "channel=%s messages=%zu", ch->cf->name, p->n);
+		log_err(LOG_LEVEL_WARN, "infobip.submit", &e, "channel=%s messages=%zu",
+			ch->cf->name, p->n);
 		o = make_outcome(OUT_DEFERRED, "", e.text);
 		finish_post(p, &o);
 		return;
@@ -620,7 +544,8 @@ start_post(struct post *p)
 	ch->active_n++;
 }
 
-/* Room for messages, and when there is none for a time: when there may be again (-1: an event tells). */
+/* Room for messages, and when there is none for a time: when there may be again (-1: an event
+ * tells). */
 static unsigned
 room_now(struct infobip *ch, int64_t *wait_ms)
 {
@@ -654,22 +579,23 @@ room_now(struct infobip *ch, int64_t *wait_ms)
 static bool
 may_start(const struct infobip *ch, int64_t now)
 {
-	return ch->queued != NULL && ch->active_n < (size_t)ch->cf->connections && now >= ch->gap_until_ms;
+	return ch->queued != NULL && ch->active_n < (size_t)ch->cf->connections &&
+	       now >= ch->gap_until_ms;
 }
 
-static void
-arm_kick(struct infobip *ch)
+void
+infobip_arm_kick(struct infobip *ch)
 {
 	int64_t now = clock_mono_ms();
 	int64_t wait;
 	unsigned room = room_now(ch, &wait);
 
 	if (may_start(ch, now) || (ch->room_owed && room > 0))
-		arm(ch->kick, 0);
+		infobip_arm(ch->kick, 0);
 	else if (ch->queued != NULL && now < ch->gap_until_ms)
-		arm(ch->kick, ch->gap_until_ms - now);
+		infobip_arm(ch->kick, ch->gap_until_ms - now);
 	else if (ch->room_owed && wait >= 0)
-		arm(ch->kick, wait);
+		infobip_arm(ch->kick, wait);
 }
 
 static void
@@ -689,19 +615,19 @@ on_kick(evutil_socket_t fd, short what, void *user)
 		ch->room_owed = false;
 		ch->env.events->room(ch->env.owner);
 	}
-	arm_kick(ch);
+	infobip_arm_kick(ch);
 }
 
 static unsigned
 infobip_room(const struct channel *c)
 {
-	struct infobip *ch = self(c);
+	struct infobip *ch = infobip_self(c);
 	int64_t wait;
 	unsigned room = room_now(ch, &wait);
 
 	if (room == 0) {
 		ch->room_owed = true;
-		arm_kick(ch);
+		infobip_arm_kick(ch);
 	}
 	return room;
 }
@@ -718,7 +644,8 @@ new_post(struct infobip *ch, size_t most, unsigned limit)
 	return p;
 }
 
-/* The messages as posts in which none is with more others than its limit allows. NULL: no memory. */
+/* The messages as posts in which none is with more others than its limit allows. NULL: no memory.
+ */
 static struct post *
 split(struct infobip *ch, struct message **m, size_t n)
 {
@@ -754,17 +681,18 @@ split(struct infobip *ch, struct message **m, size_t n)
 static enum rc
 infobip_submit(struct channel *c, struct message **m, size_t n, struct err *e)
 {
-	struct infobip *ch = self(c);
+	struct infobip *ch = infobip_self(c);
 	struct post *list;
 
 	if (n == 0 || n > ch->caps.batch_max)
-		return err_set(e, RC_BUG, 0, "infobip.submit", "%zu messages at once, %u are allowed", n,
-			       ch->caps.batch_max);
+		return err_set(e, RC_BUG, 0, "infobip.submit",
+			       "%zu messages at once, %u are allowed", n, ch->caps.batch_max);
 	if (n > infobip_room(c))
 		return err_set(e, RC_AGAIN, 0, "infobip.submit", "no room");
 	list = split(ch, m, n);
 	if (list == NULL)
-		return err_set(e, RC_NOMEM, ENOMEM, "infobip.submit", "no memory for %zu messages", n);
+		return err_set(e, RC_NOMEM, ENOMEM, "infobip.submit", "no memory for %zu messages",
+			       n);
 	while (list != NULL) {
 		struct post *p = list;
 
@@ -777,283 +705,11 @@ infobip_submit(struct channel *c, struct message **m, size_t n, struct err *e)
 	ch->messages += n;
 	pace_take(&ch->pace, clock_mono_ms(), (unsigned)n);
 	/* Not from inside submit(): that may call back. */
-	arm_kick(ch);
+	infobip_arm_kick(ch);
 	return RC_OK;
 }
 
-/* --- delivery reports --------------------------------------------------------------------------------- */
-
-static void pull_done(void *arg, const struct http_answer *a);
-
-static void
-arm_pull(struct infobip *ch, int64_t wait_ms)
-{
-	ch->pull = PULL_IDLE;
-	if (!ch->draining)
-		arm(ch->pull_timer, wait_ms);
-}
-
-static void
-on_pull(evutil_socket_t fd, short what, void *user)
-{
-	struct infobip *ch = user;
-	struct http_request q = { .done = pull_done, .arg = ch };
-	char path[64];
-	struct err e;
-
-	(void)fd;
-	(void)what;
-	if (ch->draining || ch->pull != PULL_IDLE)
-		return;
-	snprintf(path, sizeof path, REPORTS_PATH, (long long)ch->cf->report_limit);
-	q.path = path;
-	q.answer_max = ANSWER_MAX_BYTES + (size_t)ch->cf->report_limit * REPORT_BYTES;
-	if (http_start(ch->http, &q, &ch->pull_call, &e) != RC_OK) {
-		log_err(LOG_LEVEL_WARN, "infobip.pull", &e, "channel=%s", ch->cf->name);
-		arm_pull(ch, BACKOFF_MAX_MS);
-		return;
-	}
-	ch->pull = PULL_ASKING;
-}
-
-/* Hands over what the page holds and says what to do after that: wait_ms, or at once when the page was full. */
-static void
-take_page(struct infobip *ch, const struct http_answer *a, int64_t wait_ms)
-{
-	struct infobip_page page;
-	struct err e;
-
-	if (infobip_read_reports(a->body, a->body_n, ch->codes, ch->cf->name, &page, &e) != RC_OK)
-		log_err(LOG_LEVEL_ERROR, "infobip.reports", &e, "channel=%s", ch->cf->name);
-	if (page.damaged || page.broken > 0)
-		log_event(LOG_LEVEL_WARN, "infobip.reports", "channel=%s bytes=%zu items=%zu broken=%zu damaged=%d",
-			  ch->cf->name, a->body_n, page.items, page.broken, page.damaged);
-	ch->count.pages++;
-	ch->count.reports += page.n;
-	ch->count.broken += page.broken;
-	ch->pull_wait_ms = a->fate == HTTP_ANSWERED && page.items >= (size_t)ch->cf->report_limit ? 0 : wait_ms;
-	if (page.n > 0) {
-		ch->pull = PULL_TAKING;
-		ch->env.events->reports(ch->env.owner, page.r, page.n);
-	} else {
-		arm_pull(ch, ch->pull_wait_ms);
-	}
-	free(page.r);
-}
-
-static void
-pull_failed(struct infobip *ch, const struct http_answer *a, const struct err *why)
-{
-	int64_t wait = backoff_ms(BACKOFF_MS, ch->pull_fails);
-
-	if (a->retry_after_ms > wait)
-		wait = a->retry_after_ms;
-	if (wait < ch->cf->report_poll_ms)
-		wait = ch->cf->report_poll_ms;
-	ch->pull_fails++;
-	log_err(LOG_LEVEL_WARN, "infobip.pull", why, "channel=%s retry_ms=%lld", ch->cf->name, (long long)wait);
-	/* Reports are handed out once: what came before a cut is all that there will be. */
-	if (a->status == 200 && a->body_n > 0)
-		take_page(ch, a, wait);
-	else
-		arm_pull(ch, wait);
-}
-
-/* False when the answer is none that has reports. */
-static bool
-pull_status(struct infobip *ch, const struct http_answer *a, struct err *why)
-{
-	switch (a->status) {
-	case 200:
-		return true;
-	case 401:
-		err_set(why, RC_CONFIG, 401, "infobip", "%s refuses the API key of channel %s (api_key_file)",
-			http_peer(ch->http), ch->cf->name);
-		break;
-	case 403:
-		err_set(why, RC_CONFIG, 403, "infobip",
-			"the API key of channel %s may not read reports: without them no result is known; give it the scope",
-			ch->cf->name);
-		break;
-	case 404:
-		err_set(why, RC_CONFIG, 404, "infobip", "%s has no SMS API here: check url of channel %s",
-			http_peer(ch->http), ch->cf->name);
-		break;
-	default:
-		err_set(why, RC_AGAIN, a->status, "infobip", "%s answers %d to the question for reports",
-			http_peer(ch->http), a->status);
-		break;
-	}
-	return false;
-}
-
-static void
-pull_done(void *arg, const struct http_answer *a)
-{
-	struct infobip *ch = arg;
-	int64_t now = clock_mono_ms();
-	struct err why;
-
-	ch->pull_call = NULL;
-	ch->pull = PULL_IDLE;
-	if (a->fate != HTTP_ANSWERED) {
-		if (a->unreachable || a->untrusted || ch->pull_fails >= PULL_PATIENCE)
-			trouble(ch, BLOCK_REACH, a->untrusted ? CHANNEL_REFUSED : CHANNEL_DOWN, now, &a->err);
-		pull_failed(ch, a, &a->err);
-		if (ch->block == BLOCK_REACH && ch->pull == PULL_IDLE)
-			arm_pull(ch, ch->blocked_until_ms - now);
-	} else if (pull_status(ch, a, &why)) {
-		ch->pull_fails = 0;
-		if (ch->block == BLOCK_REACH || ch->state == CHANNEL_STARTING)
-			all_well(ch);
-		take_page(ch, a, ch->cf->report_poll_ms);
-	} else {
-		pull_failed(ch, a, &why);
-		if (a->status == 401 || a->status == 404) {
-			trouble(ch, BLOCK_REACH, CHANNEL_REFUSED, now, &why);
-		} else if (ch->block == BLOCK_REACH || ch->state == CHANNEL_STARTING) {
-			/* Somebody is there; whether it takes messages is for the messages to find out. */
-			all_well(ch);
-		}
-	}
-	arm_kick(ch);
-}
-
-static void
-infobip_reports_taken(struct channel *c)
-{
-	struct infobip *ch = self(c);
-
-	if (ch->pull == PULL_TAKING)
-		arm_pull(ch, ch->pull_wait_ms);
-}
-
-/* --- questions about unknown outcomes ----------------------------------------------------------------- */
-
-static void next_ask(struct infobip *ch);
-
-static void
-fail_chunk(struct ask *k, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		k->q[k->pos + i].kind = RESOLVE_FAILED;
-	k->pos += n;
-}
-
-static void
-ask_done(void *arg, const struct http_answer *a)
-{
-	struct infobip *ch = arg;
-	struct ask *k = ch->asks;
-	struct err e;
-	enum rc rc;
-
-	ch->ask_call = NULL;
-	if (a->fate == HTTP_ANSWERED && a->status == 200) {
-		rc = infobip_read_logs(a->body, a->body_n, ch->codes, ch->cf->name, &k->q[k->pos], k->now, &e);
-	} else if (a->fate != HTTP_ANSWERED) {
-		e = a->err;
-		rc = e.rc;
-	} else {
-		rc = err_set(&e, RC_AGAIN, a->status, "infobip", "%s answers %d to a question for messages%s",
-			     http_peer(ch->http), a->status,
-			     a->status == 401 || a->status == 403 ? ": the API key needs the right to read logs" : "");
-		if (a->status == 429)
-			ch->ask_until_ms = clock_mono_ms() + (a->retry_after_ms > 0 ? a->retry_after_ms : 1000);
-	}
-	if (rc == RC_OK) {
-		k->pos += k->now;
-	} else {
-		log_err(LOG_LEVEL_WARN, "infobip.logs", &e, "channel=%s messages=%zu", ch->cf->name, k->now);
-		/* Who cannot be reached is not asked for the rest. */
-		fail_chunk(k, a->unreachable ? k->n - k->pos : k->now);
-	}
-	next_ask(ch);
-}
-
-static enum rc
-start_ask(struct infobip *ch, struct ask *k, struct err *e)
-{
-	struct http_request q = { .answer_max = ANSWER_MAX_BYTES, .done = ask_done, .arg = ch };
-	char path[sizeof LOGS_PATH + (size_t)ASK_MAX * (CLIENT_KEY_LEN + 1)];
-	size_t used = sizeof LOGS_PATH - 1;
-
-	k->now = k->n - k->pos < ASK_MAX ? k->n - k->pos : ASK_MAX;
-	memcpy(path, LOGS_PATH, sizeof LOGS_PATH);
-	for (size_t i = 0; i < k->now; i++)
-		used += (size_t)snprintf(path + used, sizeof path - used, "%s%s", i > 0 ? "," : "",
-					 k->q[k->pos + i].client_key);
-	q.path = path;
-	ch->count.questions++;
-	return http_start(ch->http, &q, &ch->ask_call, e);
-}
-
-/* Gives back the first resolve() when it is through, and asks the next question when one may be asked. */
-static void
-next_ask(struct infobip *ch)
-{
-	int64_t now = clock_mono_ms();
-	struct err e;
-
-	while (ch->asks != NULL && ch->ask_call == NULL) {
-		struct ask *k = ch->asks;
-		int64_t wait = pace_wait_ms(&ch->ask_pace, now, 1);
-
-		if (k->pos == k->n) {
-			ch->asks = k->next;
-			if (ch->asks == NULL)
-				ch->asks_end = &ch->asks;
-			ch->asks_n--;
-			ch->env.events->resolved(ch->env.owner, k->q, k->n);
-			free(k);
-			continue;
-		}
-		if (ch->ask_until_ms - now > wait)
-			wait = ch->ask_until_ms - now;
-		if (wait > 0) {
-			arm(ch->ask_timer, wait);
-			return;
-		}
-		pace_take(&ch->ask_pace, now, 1);
-		if (start_ask(ch, k, &e) != RC_OK) {
-			log_err(LOG_LEVEL_WARN, "infobip.logs", &e, "channel=%s", ch->cf->name);
-			fail_chunk(k, k->n - k->pos);
-		}
-	}
-}
-
-static void
-on_ask(evutil_socket_t fd, short what, void *user)
-{
-	(void)fd;
-	(void)what;
-	next_ask(user);
-}
-
-static enum rc
-infobip_resolve(struct channel *c, struct query *q, size_t n, struct err *e)
-{
-	struct infobip *ch = self(c);
-	struct ask *k;
-
-	if (n == 0)
-		return err_set(e, RC_BUG, 0, "infobip.resolve", "a question about nothing");
-	if (ch->asks_n >= ASKS_MAX)
-		return err_set(e, RC_AGAIN, 0, "infobip.resolve", "%u questions are waiting", ch->asks_n);
-	k = calloc(1, sizeof *k);
-	if (k == NULL)
-		return err_set(e, RC_NOMEM, ENOMEM, "infobip.resolve", "no memory for a question");
-	k->q = q;
-	k->n = n;
-	*ch->asks_end = k;
-	ch->asks_end = &k->next;
-	ch->asks_n++;
-	if (ch->ask_call == NULL)
-		arm(ch->ask_timer, 0);
-	return RC_OK;
-}
-
-/* --- life --------------------------------------------------------------------------------------------- */
+/* --- life --- */
 
 /* "Authorization: App KEY"; the caller wipes it. */
 static enum rc
@@ -1064,7 +720,8 @@ read_key(const struct conf_channel *cf, char *line, size_t size, struct err *e)
 	enum rc rc;
 
 	if (cf->api_key_file == NULL || cf->api_key_file[0] == '\0')
-		return err_set(e, RC_CONFIG, 0, "infobip.open", "channel %s: api_key_file is not set", cf->name);
+		return err_set(e, RC_CONFIG, 0, "infobip.open",
+			       "channel %s: api_key_file is not set", cf->name);
 	memcpy(line, head, sizeof head);
 	rc = conf_secret_read(cf->api_key_file, line + sizeof head - 1, size - sizeof head + 1, e);
 	if (rc != RC_OK)
@@ -1072,11 +729,12 @@ read_key(const struct conf_channel *cf, char *line, size_t size, struct err *e)
 	for (const char *p = key; *p != '\0'; p++)
 		if (*p <= ' ' || *p > '~')
 			return err_set(e, RC_CONFIG, 0, "infobip.open",
-				       "channel %s: the key in %s holds a blank or a character that no key has", cf->name,
-				       cf->api_key_file);
+				       "channel %s: the key in %s holds a blank or a character "
+				       "that no key has",
+				       cf->name, cf->api_key_file);
 	if (*key == '\0')
-		return err_set(e, RC_CONFIG, 0, "infobip.open", "channel %s: %s holds no key", cf->name,
-			       cf->api_key_file);
+		return err_set(e, RC_CONFIG, 0, "infobip.open", "channel %s: %s holds no key",
+			       cf->name, cf->api_key_file);
 	return RC_OK;
 }
 
@@ -1110,7 +768,8 @@ fill_caps(struct channel_caps *caps, const struct conf_channel *cf)
 }
 
 static enum rc
-infobip_open(const struct channel_env *env, const struct conf_channel *cf, struct channel **out, struct err *e)
+infobip_open(const struct channel_env *env, const struct conf_channel *cf, struct channel **out,
+	     struct err *e)
 {
 	struct infobip *ch = calloc(1, sizeof *ch);
 	int64_t now = clock_mono_ms();
@@ -1119,7 +778,8 @@ infobip_open(const struct channel_env *env, const struct conf_channel *cf, struc
 
 	*out = NULL;
 	if (ch == NULL)
-		return err_set(e, RC_NOMEM, ENOMEM, "infobip.open", "no memory for channel %s", cf->name);
+		return err_set(e, RC_NOMEM, ENOMEM, "infobip.open", "no memory for channel %s",
+			       cf->name);
 	ch->env = *env;
 	ch->cf = cf;
 	ch->queued_end = &ch->queued;
@@ -1143,14 +803,15 @@ infobip_open(const struct channel_env *env, const struct conf_channel *cf, struc
 	ch->scratch = calloc(ch->caps.batch_max, sizeof *ch->scratch);
 	ch->answers = calloc(ch->caps.batch_max, sizeof *ch->answers);
 	ch->kick = evtimer_new(env->base, on_kick, ch);
-	ch->pull_timer = evtimer_new(env->base, on_pull, ch);
-	ch->ask_timer = evtimer_new(env->base, on_ask, ch);
-	if (ch->scratch == NULL || ch->answers == NULL || ch->kick == NULL || ch->pull_timer == NULL ||
-	    ch->ask_timer == NULL) {
+	ch->pull_timer = evtimer_new(env->base, infobip_on_pull, ch);
+	ch->ask_timer = evtimer_new(env->base, infobip_on_ask, ch);
+	if (ch->scratch == NULL || ch->answers == NULL || ch->kick == NULL ||
+	    ch->pull_timer == NULL || ch->ask_timer == NULL) {
 		free_channel(ch);
-		return err_set(e, RC_NOMEM, ENOMEM, "infobip.open", "no memory for channel %s", cf->name);
+		return err_set(e, RC_NOMEM, ENOMEM, "infobip.open", "no memory for channel %s",
+			       cf->name);
 	}
-	arm_pull(ch, 0);
+	infobip_arm_pull(ch, 0);
 	*out = (struct channel *)ch;
 	return RC_OK;
 }
@@ -1158,13 +819,13 @@ infobip_open(const struct channel_env *env, const struct conf_channel *cf, struc
 static const struct channel_caps *
 infobip_caps(const struct channel *c)
 {
-	return &self(c)->caps;
+	return &infobip_self(c)->caps;
 }
 
 static void
 infobip_drain(struct channel *c)
 {
-	struct infobip *ch = self(c);
+	struct infobip *ch = infobip_self(c);
 
 	ch->draining = true;
 	evtimer_del(ch->pull_timer);
@@ -1173,7 +834,7 @@ infobip_drain(struct channel *c)
 static size_t
 infobip_in_flight(const struct channel *c)
 {
-	const struct infobip *ch = self(c);
+	const struct infobip *ch = infobip_self(c);
 	size_t n = ch->messages + (ch->pull != PULL_IDLE);
 
 	for (const struct ask *k = ch->asks; k != NULL; k = k->next)
@@ -1187,7 +848,7 @@ infobip_check(const struct conf_channel *cf, char *sentence, size_t size, struct
 	char key[512];
 	char body[4096];
 	char tls[16];
-	struct http_answer a;
+	struct http_answer a = { .fate = HTTP_NOT_SENT };
 	enum rc rc = read_key(cf, key, sizeof key, e);
 
 	if (rc == RC_OK)
@@ -1197,16 +858,20 @@ infobip_check(const struct conf_channel *cf, char *sentence, size_t size, struct
 		*e = a.err;
 		rc = e->rc;
 	} else if (rc == RC_OK && a.status == 401) {
-		rc = err_set(e, RC_CONFIG, 401, "infobip.check", "%s refuses the API key in %s", cf->url,
-			     cf->api_key_file);
+		rc = err_set(e, RC_CONFIG, 401, "infobip.check", "%s refuses the API key in %s",
+			     cf->url, cf->api_key_file);
 	} else if (rc == RC_OK && a.status == 403) {
 		rc = err_set(e, RC_CONFIG, 403, "infobip.check",
-			     "%s knows the API key, but it may not read logs: give it the scopes to send, to read reports and "
-			     "to read logs", cf->url);
+			     "%s knows the API key, but it may not read logs: give it the scopes "
+			     "to send, to read reports and "
+			     "to read logs",
+			     cf->url);
 	} else if (rc == RC_OK && a.status == 404) {
-		rc = err_set(e, RC_CONFIG, 404, "infobip.check", "%s has no SMS API: check url", cf->url);
+		rc = err_set(e, RC_CONFIG, 404, "infobip.check", "%s has no SMS API: check url",
+			     cf->url);
 	} else if (rc == RC_OK && a.status != 200) {
-		rc = err_set(e, RC_AGAIN, a.status, "infobip.check", "%s answers %d", cf->url, a.status);
+		rc = err_set(e, RC_AGAIN, a.status, "infobip.check", "%s answers %d", cf->url,
+			     a.status);
 	}
 	if (rc == RC_OK)
 		snprintf(sentence, size, "%s answers over %s and takes the API key", cf->url, tls);
@@ -1218,23 +883,29 @@ infobip_check(const struct conf_channel *cf, char *sentence, size_t size, struct
 static void
 infobip_describe(const struct channel *c, char *buf, size_t size)
 {
-	const struct infobip *ch = self(c);
+	const struct infobip *ch = infobip_self(c);
 	const struct http_stats *s = http_stats(ch->http);
 
 	snprintf(buf, size,
-		 "requests=%llu active=%zu queued=%zu messages=%zu accepted=%llu rejected=%llu deferred=%llu unsure=%llu "
-		 "throttled=%llu gap_ms=%lld pages=%llu reports=%llu broken_reports=%llu questions=%llu connections=%llu "
+		 "requests=%llu active=%zu queued=%zu messages=%zu accepted=%llu rejected=%llu "
+		 "deferred=%llu unsure=%llu "
+		 "throttled=%llu gap_ms=%lld pages=%llu reports=%llu broken_reports=%llu "
+		 "questions=%llu connections=%llu "
 		 "http=%s prevented_resends=%llu",
-		 ch->count.requests, ch->active_n, ch->queued_n, ch->messages, ch->count.accepted, ch->count.rejected,
-		 ch->count.deferred, ch->count.unsure, ch->count.throttled, (long long)ch->gap_ms, ch->count.pages,
-		 ch->count.reports, ch->count.broken, ch->count.questions, (unsigned long long)s->connections,
-		 s->version == 20 ? "2" : s->version == 11 ? "1.1" : "-", (unsigned long long)s->vetoed);
+		 ch->count.requests, ch->active_n, ch->queued_n, ch->messages, ch->count.accepted,
+		 ch->count.rejected, ch->count.deferred, ch->count.unsure, ch->count.throttled,
+		 (long long)ch->gap_ms, ch->count.pages, ch->count.reports, ch->count.broken,
+		 ch->count.questions, (unsigned long long)s->connections,
+		 s->version == 20   ? "2"
+		 : s->version == 11 ? "1.1"
+				    : "-",
+		 (unsigned long long)s->vetoed);
 }
 
 static void
 infobip_close(struct channel *c)
 {
-	struct infobip *ch = self(c);
+	struct infobip *ch = infobip_self(c);
 	struct outcome o;
 
 	ch->draining = true;
@@ -1244,8 +915,9 @@ infobip_close(struct channel *c)
 
 		unlink_active(ch, p);
 		http_cancel(p->call);
-		o = p->wired ? make_outcome(OUT_UNSURE, "8002", "the channel was closed before the answer") :
-			       make_outcome(OUT_DEFERRED, "", "the channel was closed");
+		o = p->wired ? make_outcome(OUT_UNSURE, "8002",
+					    "the channel was closed before the answer")
+			     : make_outcome(OUT_DEFERRED, "", "the channel was closed");
 		finish_post(p, &o);
 	}
 	if (ch->ask_call != NULL)
@@ -1254,7 +926,7 @@ infobip_close(struct channel *c)
 		struct ask *k = ch->asks;
 
 		ch->asks = k->next;
-		fail_chunk(k, k->n - k->pos);
+		infobip_fail_chunk(k, k->n - k->pos);
 		ch->env.events->resolved(ch->env.owner, k->q, k->n);
 		free(k);
 	}

@@ -7,178 +7,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "drivers/channel/isotime.h"
 
 #define DEPTH_MAX 24
 #define ITEM_MAX_BYTES (32 * 1024)
 /* How often the reader of a damaged page may start anew: bounds the work on hostile input. */
 #define RESYNC_MAX 2000
-#define TITLE_MAX_CHARS 66
 #define PARTS_MAX 255
 
 #define PARSE_FLAGS (JSON_REJECT_DUPLICATES)
 
-/* --- request ------------------------------------------------------------------------------------------ */
-
-static size_t
-utf8_prefix(const char *p, size_t n, size_t chars)
-{
-	size_t i;
-
-	for (i = 0; i < n; i++)
-		if (((unsigned char)p[i] & 0xc0) != 0x80 && chars-- == 0)
-			break;
-	return i;
-}
-
-/* Gives v to o; false when either is missing. */
-static bool
-put(json_t *o, const char *key, json_t *v)
-{
-	return o != NULL && v != NULL && json_object_set_new(o, key, v) == 0;
-}
-
-static json_t *
-recipient(const char *to_wire, enum number_form form)
-{
-	char to[sizeof ((struct message *)NULL)->to_wire + 2];
-
-	switch (form) {
-	case NUMBER_E164_DIGITS:
-		return json_string(to_wire);
-	case NUMBER_E164_PLUS:
-		snprintf(to, sizeof to, "+%s", to_wire);
-		return json_string(to);
-	case NUMBER_NATIONAL:
-		if (strncmp(to_wire, "82", 2) != 0)
-			return json_string(to_wire);
-		snprintf(to, sizeof to, "0%s", to_wire + 2);
-		return json_string(to);
-	}
-	return NULL;
-}
-
-/* The registration number as the API wants it, 0 when it has another form. */
-static json_int_t
-reseller(const struct text *t)
-{
-	json_int_t v = 0;
-
-	if (t->n == 0 || t->n > 9)
-		return 0;
-	for (size_t i = 0; i < t->n; i++) {
-		if (t->p[i] < '0' || t->p[i] > '9')
-			return 0;
-		v = v * 10 + (t->p[i] - '0');
-	}
-	return v;
-}
-
-/* options.regional.southKorea, where there is something to say. False: no memory or text that is not UTF-8. */
-static bool
-put_korea(const struct message *m, json_t *options)
-{
-	bool title = m->type == MSG_TYPE_LMS && m->subject.n > 0;
-	json_t *regional;
-	json_t *korea;
-	bool ok = true;
-
-	if (!title && m->origin_code.n == 0)
-		return true;
-	korea = json_object();
-	if (title) {
-		size_t n = utf8_prefix(m->subject.p, m->subject.n, TITLE_MAX_CHARS);
-
-		ok = put(korea, "title", json_stringn(m->subject.p, n));
-	}
-	if (ok && m->origin_code.n > 0)
-		ok = put(korea, "resellerCode", json_integer(reseller(&m->origin_code)));
-	regional = json_object();
-	ok = put(regional, "southKorea", korea) && ok;
-	return put(options, "regional", regional) && ok;
-}
-
-static json_t *
-one_message(const struct message *m, enum number_form form)
-{
-	json_t *o = json_object();
-	json_t *destination = json_object();
-	json_t *destinations = json_array();
-	json_t *content = json_object();
-	json_t *options = json_object();
-	bool ok = true;
-
-	ok = put(destination, "to", recipient(m->to_wire, form)) &&
-	     put(destination, "messageId", json_string(m->client_key));
-	ok = json_array_append_new(destinations, destination) == 0 && ok;
-	ok = put(o, "destinations", destinations) && ok;
-	if (m->from_wire[0] != '\0')
-		ok = put(o, "sender", json_string(m->from_wire)) && ok;
-	ok = put(content, "text", json_stringn(m->body.p == NULL ? "" : m->body.p, m->body.n)) && ok;
-	ok = put(o, "content", content) && ok;
-	if (m->expire_in_s > 0) {
-		int64_t s = m->expire_in_s;
-		json_t *validity = json_object();
-
-		if (s > INFOBIP_VALIDITY_MAX_S)
-			s = INFOBIP_VALIDITY_MAX_S;
-		ok = put(validity, "amount", json_integer(s)) && ok;
-		ok = put(validity, "timeUnit", json_string("SECONDS")) && ok;
-		ok = put(options, "validityPeriod", validity) && ok;
-	}
-	ok = put_korea(m, options) && ok;
-	if (json_object_size(options) > 0) {
-		ok = put(o, "options", options) && ok;
-	} else {
-		json_decref(options);
-	}
-	if (ok)
-		return o;
-	json_decref(o);
-	return NULL;
-}
-
-enum rc
-infobip_build(struct message *const *m, size_t n, enum number_form form, char **body, size_t *body_n, size_t *bad,
-	      char code[RESULT_CODE_LEN + 1], struct err *e)
-{
-	json_t *root = json_object();
-	json_t *list = json_array();
-	json_t *options = json_object();
-	bool ok;
-
-	*body = NULL;
-	for (size_t i = 0; i < n; i++) {
-		json_t *o = NULL;
-
-		snprintf(code, RESULT_CODE_LEN + 1, "%s", "6006");
-		if (m[i]->origin_code.n == 0 || reseller(&m[i]->origin_code) > 0) {
-			snprintf(code, RESULT_CODE_LEN + 1, "%s", "2005");
-			o = one_message(m[i], form);
-		}
-		if (o == NULL || json_array_append_new(list, o) != 0) {
-			*bad = i;
-			json_decref(root);
-			json_decref(list);
-			json_decref(options);
-			return err_set(e, RC_DATA, 0, "infobip.build",
-				       "message %lld cannot be written as a request: text that is not UTF-8, or "
-				       "origin_code that is no registration number",
-				       (long long)m[i]->msg_id);
-		}
-	}
-	ok = put(options, "includeSmsCountInResponse", json_true());
-	ok = put(root, "messages", list) && ok;
-	ok = put(root, "options", options) && ok;
-	if (ok)
-		*body = json_dumps(root, JSON_COMPACT);
-	json_decref(root);
-	if (*body == NULL)
-		return err_set(e, RC_NOMEM, ENOMEM, "infobip.build", "no memory for a request of %zu messages", n);
-	*body_n = strlen(*body);
-	return RC_OK;
-}
-
-/* --- what comes back ---------------------------------------------------------------------------------- */
+/* --- what comes back --- */
 
 /* Nesting as deep as jansson would go costs stack: look first. */
 static bool
@@ -308,7 +147,7 @@ judge(const json_t *item, const struct codemap *codes, struct judged *j)
 	return true;
 }
 
-/* --- answer to a request ------------------------------------------------------------------------------ */
+/* --- answer to a request --- */
 
 struct slot {
 	const char *key;
@@ -362,7 +201,8 @@ outcome_of(const json_t *item, const struct judged *j, const char *key, struct o
 	case CODE_AGAIN:
 	case CODE_STOP:
 	case CODE_ROUTE:
-		/* The message id is used up by the refusal: the next attempt needs another, or it is a "duplicate". */
+		/* The message id is used up by the refusal: the next attempt needs another, or it
+		 * is a "duplicate". */
 		o->kind = OUT_DEFERRED;
 		o->certainly_ended = true;
 		break;
@@ -394,10 +234,11 @@ tally(struct infobip_tally *t, const struct judged *j)
 	}
 }
 
-/* One item for the message o belongs to, which may have had one already: an acceptance wins, as a phone may get it. */
+/* One item for the message o belongs to, which may have had one already: an acceptance wins, as a
+ * phone may get it. */
 static void
-take_item(const json_t *item, const struct codemap *codes, const char *key, struct outcome *o, bool *seen,
-	  struct infobip_tally *t)
+take_item(const json_t *item, const struct codemap *codes, const char *key, struct outcome *o,
+	  bool *seen, struct infobip_tally *t)
 {
 	struct judged j;
 	struct outcome fresh;
@@ -418,8 +259,9 @@ take_item(const json_t *item, const struct codemap *codes, const char *key, stru
 }
 
 enum rc
-infobip_read_answer(const char *p, size_t p_n, const struct codemap *codes, struct message *const *m, size_t n,
-		    struct outcome *o, struct infobip_tally *t, struct err *e)
+infobip_read_answer(const char *p, size_t p_n, const struct codemap *codes,
+		    struct message *const *m, size_t n, struct outcome *o, struct infobip_tally *t,
+		    struct err *e)
 {
 	char why[64] = "no list of messages in it";
 	struct slot *slots = calloc(n, sizeof *slots);
@@ -447,10 +289,12 @@ infobip_read_answer(const char *p, size_t p_n, const struct codemap *codes, stru
 	if (!json_is_array(list)) {
 		for (size_t i = 0; i < n; i++)
 			unsure(&o[i], "the answer could not be read");
-		rc = err_set(e, RC_DATA, 0, "infobip.answer", "an answer of %zu bytes could not be read: %s", p_n, why);
+		rc = err_set(e, RC_DATA, 0, "infobip.answer",
+			     "an answer of %zu bytes could not be read: %s", p_n, why);
 		goto out;
 	}
-	json_array_foreach (list, k, item) {
+	json_array_foreach(list, k, item)
+	{
 		const struct slot *s = slot_find(slots, n, string_of(item, "messageId"));
 
 		if (s == NULL)
@@ -467,7 +311,7 @@ out:
 	return rc;
 }
 
-/* --- error answers ------------------------------------------------------------------------------------ */
+/* --- error answers --- */
 
 /* Appends s to text, printable and with runs of five digits and more masked. */
 static void
@@ -510,7 +354,7 @@ read_violations(const json_t *root, char *text, size_t size)
 	const json_t *item;
 	size_t i;
 
-	json_array_foreach (json_object_get(root, "violations"), i, item)
+	json_array_foreach(json_object_get(root, "violations"), i, item)
 		append_pair(text, size, string_of(item, "property"), string_of(item, "violation"));
 }
 
@@ -522,17 +366,18 @@ read_validation_errors(const json_t *errors, char *text, size_t size)
 	const json_t *item;
 	size_t i;
 
-	json_object_foreach ((json_t *)errors, field, list)
-		json_array_foreach (list, i, item)
-			append_pair(text, size, field, json_is_string(item) ? json_string_value(item) : "");
+	json_object_foreach((json_t *)errors, field, list) json_array_foreach(list, i, item)
+		append_pair(text, size, field, json_is_string(item) ? json_string_value(item) : "");
 }
 
 void
-infobip_read_error(const char *p, size_t n, char *code, size_t code_size, char *text, size_t text_size)
+infobip_read_error(const char *p, size_t n, char *code, size_t code_size, char *text,
+		   size_t text_size)
 {
 	char why[64];
 	json_t *root = parse(p, n, why, sizeof why);
-	const json_t *old = json_object_get(json_object_get(root, "requestError"), "serviceException");
+	const json_t *old =
+		json_object_get(json_object_get(root, "requestError"), "serviceException");
 
 	code[0] = '\0';
 	text[0] = '\0';
@@ -549,130 +394,7 @@ infobip_read_error(const char *p, size_t n, char *code, size_t code_size, char *
 	json_decref(root);
 }
 
-/* --- times -------------------------------------------------------------------------------------------- */
-
-static bool
-digits(const char **s, int count, int *v)
-{
-	*v = 0;
-	for (int i = 0; i < count; i++, (*s)++) {
-		if (**s < '0' || **s > '9')
-			return false;
-		*v = *v * 10 + (**s - '0');
-	}
-	return true;
-}
-
-static bool
-literal(const char **s, char c)
-{
-	if (**s != c)
-		return false;
-	(*s)++;
-	return true;
-}
-
-/* Days since 1970-01-01 of a date of the Gregorian calendar, and back (years begin in March, so that the leap day is
- * the last one). */
-static int64_t
-days_of(int y, int m, int d)
-{
-	int64_t year = m <= 2 ? y - 1 : y;
-	int64_t era = year / 400;
-	int64_t yoe = year - era * 400;
-	int64_t doy = (153 * (m + (m > 2 ? -3 : 9)) + 2) / 5 + d - 1;
-
-	return era * 146097 + yoe * 365 + yoe / 4 - yoe / 100 + doy - 719468;
-}
-
-static void
-date_of(int64_t days, int *y, int *m, int *d)
-{
-	int64_t z = days + 719468;
-	int64_t era = z / 146097;
-	int64_t doe = z - era * 146097;
-	int64_t yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
-	int64_t doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
-	int64_t mp = (5 * doy + 2) / 153;
-
-	*d = (int)(doy - (153 * mp + 2) / 5 + 1);
-	*m = (int)(mp < 10 ? mp + 3 : mp - 9);
-	*y = (int)(yoe + era * 400 + (*m <= 2));
-}
-
-static bool
-read_zone(const char **s, int *minutes)
-{
-	int h;
-	int m;
-	int sign = **s == '-' ? -1 : 1;
-
-	*minutes = 0;
-	if (literal(s, 'Z'))
-		return **s == '\0';
-	if (!literal(s, '+') && !literal(s, '-'))
-		return false;
-	if (!digits(s, 2, &h))
-		return false;
-	literal(s, ':');
-	if (!digits(s, 2, &m) || h > 18 || m > 59)
-		return false;
-	*minutes = sign * (h * 60 + m);
-	return **s == '\0';
-}
-
-static bool
-read_time(const char *s, int64_t *seconds, int *ms)
-{
-	int y;
-	int mo;
-	int d;
-	int h;
-	int mi;
-	int sec;
-	int zone;
-	int scale = 100;
-
-	if (!digits(&s, 4, &y) || !literal(&s, '-') || !digits(&s, 2, &mo) || !literal(&s, '-') || !digits(&s, 2, &d))
-		return false;
-	if (!literal(&s, 'T') || !digits(&s, 2, &h) || !literal(&s, ':') || !digits(&s, 2, &mi) || !literal(&s, ':') ||
-	    !digits(&s, 2, &sec))
-		return false;
-	*ms = 0;
-	if (literal(&s, '.')) {
-		if (*s < '0' || *s > '9')
-			return false;
-		for (; *s >= '0' && *s <= '9'; s++, scale /= 10)
-			*ms += (*s - '0') * scale;
-	}
-	if (y < 1971 || y > 9998 || mo < 1 || mo > 12 || d < 1 || d > 31 || h > 23 || mi > 59 || sec > 60)
-		return false;
-	if (!read_zone(&s, &zone))
-		return false;
-	*seconds = days_of(y, mo, d) * 86400 + h * 3600 + mi * 60 + sec - zone * 60;
-	return true;
-}
-
-bool
-infobip_time_utc(const char *s, char *out, size_t size)
-{
-	int64_t t;
-	int ms;
-	int y;
-	int m;
-	int d;
-	int rest;
-
-	out[0] = '\0';
-	if (!read_time(s, &t, &ms))
-		return false;
-	date_of(t / 86400, &y, &m, &d);
-	rest = (int)(t % 86400);
-	snprintf(out, size, "%04d-%02d-%02d %02d:%02d:%02d.%03d", y, m, d, rest / 3600, rest / 60 % 60, rest % 60, ms);
-	return true;
-}
-
-/* --- reports ------------------------------------------------------------------------------------------ */
+/* --- reports --- */
 
 /* False when the item is none that a message could be found by. */
 static bool
@@ -683,7 +405,8 @@ report_of(const json_t *item, const struct codemap *codes, const char *channel, 
 	struct judged j;
 
 	memset(r, 0, sizeof *r);
-	if (!json_is_object(item) || !keep(r->provider_id, sizeof r->provider_id, string_of(item, "messageId")) ||
+	if (!json_is_object(item) ||
+	    !keep(r->provider_id, sizeof r->provider_id, string_of(item, "messageId")) ||
 	    r->provider_id[0] == '\0' || !judge(item, codes, &j))
 		return false;
 	/* The id is ours when it has our length; who has the table decides whether it is. */
@@ -694,7 +417,7 @@ report_of(const json_t *item, const struct codemap *codes, const char *channel, 
 	snprintf(r->code, sizeof r->code, "%s", j.verdict.code);
 	keep(r->carrier, sizeof r->carrier, carrier == NULL ? network : carrier);
 	r->parts = parts_of(item);
-	infobip_time_utc(string_of(item, "doneAt"), r->done_at, sizeof r->done_at);
+	isotime_utc(string_of(item, "doneAt"), r->done_at, sizeof r->done_at);
 	switch (j.verdict.class) {
 	case CODE_OK:
 		r->class = REPORT_OK;
@@ -724,7 +447,8 @@ skip_blank(const char *p, size_t n, size_t i)
 	return i;
 }
 
-/* The end of the string that begins at the quote p[i]: behind its closing quote, n when it has none. */
+/* The end of the string that begins at the quote p[i]: behind its closing quote, n when it has
+ * none. */
 static size_t
 string_end(const char *p, size_t n, size_t i)
 {
@@ -762,7 +486,8 @@ object_end(const char *p, size_t n, size_t i)
 	return 0;
 }
 
-/* Where the items of the array "results" of the outermost object begin: behind its bracket, 0 when there is none. */
+/* Where the items of the array "results" of the outermost object begin: behind its bracket, 0 when
+ * there is none. */
 static size_t
 results_begin(const char *p, size_t n)
 {
@@ -810,10 +535,11 @@ page_room(struct infobip_page *page, size_t *room)
 	return true;
 }
 
-/* One object of the list; *found says whether a report came of it, *json whether it was an object at all. */
+/* One object of the list; *found says whether a report came of it, *json whether it was an object
+ * at all. */
 static enum rc
-page_item(const char *p, size_t n, const struct codemap *codes, const char *channel, struct infobip_page *page,
-	  size_t *room, bool *found, bool *json, struct err *e)
+page_item(const char *p, size_t n, const struct codemap *codes, const char *channel,
+	  struct infobip_page *page, size_t *room, bool *found, bool *json, struct err *e)
 {
 	char why[64];
 	json_t *item = parse(p, n, why, sizeof why);
@@ -824,7 +550,8 @@ page_item(const char *p, size_t n, const struct codemap *codes, const char *chan
 	if (item == NULL)
 		return RC_OK;
 	if (!page_room(page, room)) {
-		rc = err_set(e, RC_NOMEM, ENOMEM, "infobip.reports", "no memory for a page of reports");
+		rc = err_set(e, RC_NOMEM, ENOMEM, "infobip.reports",
+			     "no memory for a page of reports");
 	} else if (report_of(item, codes, channel, &page->r[page->n])) {
 		page->n++;
 		*found = true;
@@ -868,10 +595,12 @@ infobip_read_reports(const char *p, size_t n, const struct codemap *codes, const
 		}
 		end = object_end(p, n, i);
 		if (end > 0)
-			rc = page_item(p + i, end - i, codes, channel, page, &room, &found, &json, e);
+			rc = page_item(p + i, end - i, codes, channel, page, &room, &found, &json,
+				       e);
 		if (!json || (adrift && !found)) {
-			/* Broken off, garbled, or a part of such an item: it counts once, then look for the next
-			 * beginning, which may lie inside of what looked like this one. */
+			/* Broken off, garbled, or a part of such an item: it counts once, then look
+			 * for the next beginning, which may lie inside of what looked like this
+			 * one. */
 			page->broken += !adrift;
 			page->items += !adrift;
 			page->damaged = true;
@@ -892,9 +621,10 @@ infobip_read_reports(const char *p, size_t n, const struct codemap *codes, const
 	return rc;
 }
 
-/* --- logs --------------------------------------------------------------------------------------------- */
+/* --- logs --- */
 
-/* A refused copy says nothing against the first one, and what is final says more than what is not. */
+/* A refused copy says nothing against the first one, and what is final says more than what is not.
+ */
 static bool
 says_more(const struct report *a, const struct report *b)
 {
@@ -917,8 +647,8 @@ found(struct query *q, const struct report *r)
 }
 
 enum rc
-infobip_read_logs(const char *p, size_t p_n, const struct codemap *codes, const char *channel, struct query *q,
-		  size_t n, struct err *e)
+infobip_read_logs(const char *p, size_t p_n, const struct codemap *codes, const char *channel,
+		  struct query *q, size_t n, struct err *e)
 {
 	char why[64] = "no list of results in it";
 	json_t *root = parse(p, p_n, why, sizeof why);
@@ -929,21 +659,24 @@ infobip_read_logs(const char *p, size_t p_n, const struct codemap *codes, const 
 
 	if (!json_is_array(list)) {
 		json_decref(root);
-		return err_set(e, RC_DATA, 0, "infobip.logs", "a page of logs of %zu bytes could not be read: %s", p_n,
-			       why);
+		return err_set(e, RC_DATA, 0, "infobip.logs",
+			       "a page of logs of %zu bytes could not be read: %s", p_n, why);
 	}
-	json_array_foreach (list, k, item) {
+	json_array_foreach(list, k, item)
+	{
 		struct report r;
 
 		/* An item that cannot be read may be the one asked for. */
 		if (!report_of(item, codes, channel, &r)) {
 			json_decref(root);
-			return err_set(e, RC_DATA, 0, "infobip.logs", "entry %zu of a page of logs could not be read", k);
+			return err_set(e, RC_DATA, 0, "infobip.logs",
+				       "entry %zu of a page of logs could not be read", k);
 		}
 	}
 	for (size_t i = 0; i < n; i++)
 		q[i].kind = RESOLVE_NOT_FOUND;
-	json_array_foreach (list, k, item) {
+	json_array_foreach(list, k, item)
+	{
 		struct report r;
 
 		if (!report_of(item, codes, channel, &r))

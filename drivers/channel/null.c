@@ -67,7 +67,7 @@ static void
 hand_back(struct null_channel *n, struct handful *h, bool accept)
 {
 	struct outcome *o = calloc(h->n, sizeof *o);
-	struct outcome one;
+	struct outcome one = { .kind = OUT_DEFERRED };
 
 	accept = accept && n->env.events->wire(n->env.owner, h->m, h->n);
 	n->waiting -= h->n;
@@ -79,7 +79,8 @@ hand_back(struct null_channel *n, struct handful *h, bool accept)
 		mine->kind = accept ? OUT_ACCEPTED : OUT_DEFERRED;
 		if (accept) {
 			mine->parts = 1;
-			snprintf(mine->provider_id, sizeof mine->provider_id, "%s", h->m[i]->client_key);
+			snprintf(mine->provider_id, sizeof mine->provider_id, "%s",
+				 h->m[i]->client_key);
 		}
 		if (o == NULL)
 			n->env.events->done(n->env.owner, &h->m[i], mine, 1);
@@ -123,13 +124,15 @@ on_timer(evutil_socket_t fd, short what, void *user)
 }
 
 static enum rc
-null_open(const struct channel_env *env, const struct conf_channel *cf, struct channel **out, struct err *e)
+null_open(const struct channel_env *env, const struct conf_channel *cf, struct channel **out,
+	  struct err *e)
 {
 	struct null_channel *n = calloc(1, sizeof *n);
 
 	*out = NULL;
 	if (n == NULL)
-		return err_set(e, RC_NOMEM, ENOMEM, "null.open", "no memory for channel %s", cf->name);
+		return err_set(e, RC_NOMEM, ENOMEM, "null.open", "no memory for channel %s",
+			       cf->name);
 	n->env = *env;
 	n->cf = cf;
 	n->last = &n->first;
@@ -144,7 +147,8 @@ null_open(const struct channel_env *env, const struct conf_channel *cf, struct c
 	n->timer = evtimer_new(env->base, on_timer, n);
 	if (n->timer == NULL) {
 		free(n);
-		return err_set(e, RC_NOMEM, ENOMEM, "null.open", "no memory for channel %s", cf->name);
+		return err_set(e, RC_NOMEM, ENOMEM, "null.open", "no memory for channel %s",
+			       cf->name);
 	}
 	arm(n);
 	*out = (struct channel *)n;
@@ -181,13 +185,14 @@ null_submit(struct channel *c, struct message **m, size_t count, struct err *e)
 	struct handful *h;
 
 	if (count == 0 || count > n->caps.batch_max)
-		return err_set(e, RC_BUG, 0, "null.submit", "%zu messages at once, %u are allowed", count,
-			       n->caps.batch_max);
+		return err_set(e, RC_BUG, 0, "null.submit", "%zu messages at once, %u are allowed",
+			       count, n->caps.batch_max);
 	if (count > null_room(c))
 		return err_set(e, RC_AGAIN, 0, "null.submit", "no room");
 	h = malloc(sizeof *h + count * sizeof h->m[0]);
 	if (h == NULL)
-		return err_set(e, RC_NOMEM, ENOMEM, "null.submit", "no memory for %zu messages", count);
+		return err_set(e, RC_NOMEM, ENOMEM, "null.submit", "no memory for %zu messages",
+			       count);
 	memcpy(h->m, m, count * sizeof h->m[0]);
 	h->n = count;
 	h->next = NULL;
@@ -223,14 +228,16 @@ static enum rc
 null_check(const struct conf_channel *cf, char *sentence, size_t size, struct err *e)
 {
 	(void)e;
-	snprintf(sentence, size, "channel %s accepts everything and sends nothing (driver null)", cf->name);
+	snprintf(sentence, size, "channel %s accepts everything and sends nothing (driver null)",
+		 cf->name);
 	return RC_OK;
 }
 
 static void
 null_describe(const struct channel *c, char *buf, size_t size)
 {
-	snprintf(buf, size, "accepted=%llu waiting=%zu", (unsigned long long)self(c)->accepted, self(c)->waiting);
+	snprintf(buf, size, "accepted=%llu waiting=%zu", (unsigned long long)self(c)->accepted,
+		 self(c)->waiting);
 }
 
 static void

@@ -1,16 +1,16 @@
 /* pace.h - a token bucket: so many things in a period, evenly.
  *
- * The bucket holds a tenth of a second's worth (at least one), so that no second sees more than a tenth above the
- * rate. Loop thread, owns nothing, milliseconds of the caller's monotonic clock. */
+ * The bucket holds a tenth of a second's worth (at least one), so that no second sees more than a
+ * tenth above the rate. Loop thread, owns nothing, milliseconds of the caller's monotonic clock. */
 #ifndef MTRELAY_PACE_H
 #define MTRELAY_PACE_H
 #include <stdint.h>
 
 struct pace {
-	int64_t count;     /* in each period; 0: no limit */
+	int64_t count; /* in each period; 0: no limit */
 	int64_t period_ms;
-	int64_t depth;     /* most that may go at once */
-	int64_t level;     /* what may go, in count * ms: full is depth * period_ms */
+	int64_t depth; /* most that may go at once */
+	int64_t level; /* what may go, in count * ms: full is depth * period_ms */
 	int64_t last_ms;
 };
 

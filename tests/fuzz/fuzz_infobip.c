@@ -1,4 +1,5 @@
-/* Whatever a provider says is read without harm, and an answer that cannot be read accepts and refuses nothing. */
+/* Whatever a provider says is read without harm, and an answer that cannot be read accepts and
+ * refuses nothing. */
 #include "config.h"
 #include <stddef.h>
 #include <stdint.h>
@@ -6,10 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include "drivers/channel/infobip_codec.h"
+#include "drivers/channel/isotime.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static const char *const keys[] = { "41aaaaaaaaaaaaaaaaaaaaaaaaaaaa", "42aaaaaaaaaaaaaaaaaaaaaaaaaaaa" };
+static const char *const keys[] = { "41aaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+				    "42aaaaaaaaaaaaaaaaaaaaaaaaaaaa" };
 
 static void
 read_answer(const char *p, size_t n, const struct codemap *codes)
@@ -25,7 +28,8 @@ read_answer(const char *p, size_t n, const struct codemap *codes)
 		snprintf(m[i].client_key, sizeof m[i].client_key, "%s", keys[i]);
 	rc = infobip_read_answer(p, n, codes, list, 2, o, &t, &e);
 	for (size_t i = 0; i < 2; i++)
-		if ((rc != RC_OK && o[i].kind != OUT_UNSURE) || (o[i].kind == OUT_REJECTED && o[i].code[0] == '\0'))
+		if ((rc != RC_OK && o[i].kind != OUT_UNSURE) ||
+		    (o[i].kind == OUT_REJECTED && o[i].code[0] == '\0'))
 			abort();
 }
 
@@ -35,10 +39,12 @@ read_page(const char *p, size_t n, const struct codemap *codes)
 	struct infobip_page page;
 	struct err e;
 
-	if (infobip_read_reports(p, n, codes, "fuzz", &page, &e) == RC_OK && page.items != page.n + page.broken)
+	if (infobip_read_reports(p, n, codes, "fuzz", &page, &e) == RC_OK &&
+	    page.items != page.n + page.broken)
 		abort();
 	for (size_t i = 0; i < page.n; i++)
-		if (page.r[i].provider_id[0] == '\0' || (page.r[i].class == REPORT_FAIL && page.r[i].code[0] == '\0'))
+		if (page.r[i].provider_id[0] == '\0' ||
+		    (page.r[i].class == REPORT_FAIL && page.r[i].code[0] == '\0'))
 			abort();
 	free(page.r);
 }
@@ -77,7 +83,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	read_page(p, size, codes);
 	read_logs(p, size, codes);
 	infobip_read_error(p, size, code, sizeof code, text, sizeof text);
-	infobip_time_utc(p, text, sizeof text);
+	isotime_utc(p, text, sizeof text);
 	if (codemap_parse("fuzz", p, size, &other, &e) == RC_OK)
 		codemap_free(other);
 	free(p);

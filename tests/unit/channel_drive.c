@@ -1,10 +1,10 @@
 /* channel_drive.c - one channel driver on a loop of its own, driven from outside by lines of JSON.
  *
- * channel_drive name=value ...   (options of a channel as in mtrelay.conf(5), durations and sizes as plain numbers,
- * words as their number)
- * Commands on stdin, one JSON object a line, events on stdout likewise; tests/integration/test_channel_infobip.py is
- * the other side. It aborts when a message gets no outcome or two, or when the driver calls back from inside submit()
- * or resolve(). "check=1" asks check() and ends. */
+ * channel_drive name=value ...   (options of a channel as in mtrelay.conf(5), durations and sizes
+ * as plain numbers, words as their number) Commands on stdin, one JSON object a line, events on
+ * stdout likewise; tests/integration/test_channel_infobip.py is the other side. It aborts when a
+ * message gets no outcome or two, or when the driver calls back from inside submit() or resolve().
+ * "check=1" asks check() and ends. */
 #include "config.h"
 
 #include <event2/event.h>
@@ -32,9 +32,9 @@ struct rig {
 	struct channel *channel;
 	struct batch *batch; /* all messages, for life */
 	struct sent *all;
-	bool hold;      /* wire() says no */
-	bool manual;    /* reports_taken() only on command */
-	bool inside;    /* submit() or resolve() is running */
+	bool hold;   /* wire() says no */
+	bool manual; /* reports_taken() only on command */
+	bool inside; /* submit() or resolve() is running */
 	struct query *q;
 	size_t line_n;
 	char line[1 << 20];
@@ -104,10 +104,12 @@ on_done(void *owner, struct message **m, const struct outcome *o, size_t n)
 		if (o[i].kind == OUT_UNSURE && !m[i]->touched)
 			fail("UNSURE without wire()");
 		json_array_append_new(
-			items, json_pack("{s:s,s:s,s:b,s:b,s:s,s:i,s:i,s:s,s:s,s:s}", "key", m[i]->client_key, "kind",
-					 kind_name(o[i].kind), "dup", o[i].duplicate, "ended", o[i].certainly_ended, "code",
-					 o[i].code, "retry", (int)o[i].retry_after_ms, "parts", (int)o[i].parts, "pcode",
-					 o[i].provider_code, "pid", o[i].provider_id, "text", o[i].text));
+			items, json_pack("{s:s,s:s,s:b,s:b,s:s,s:i,s:i,s:s,s:s,s:s}", "key",
+					 m[i]->client_key, "kind", kind_name(o[i].kind), "dup",
+					 o[i].duplicate, "ended", o[i].certainly_ended, "code",
+					 o[i].code, "retry", (int)o[i].retry_after_ms, "parts",
+					 (int)o[i].parts, "pcode", o[i].provider_code, "pid",
+					 o[i].provider_id, "text", o[i].text));
 	}
 	emit(json_pack("{s:s,s:o}", "ev", "done", "items", items));
 }
@@ -115,9 +117,10 @@ on_done(void *owner, struct message **m, const struct outcome *o, size_t n)
 static json_t *
 report_json(const struct report *p)
 {
-	return json_pack("{s:s,s:s,s:s,s:b,s:s,s:s,s:s,s:i,s:s,s:s}", "key", p->client_key, "pid", p->provider_id,
-			 "class", class_name(p->class), "dup", p->duplicate, "code", p->code, "pcode", p->provider_code,
-			 "carrier", p->carrier, "parts", (int)p->parts, "at", p->done_at, "channel", p->channel);
+	return json_pack("{s:s,s:s,s:s,s:b,s:s,s:s,s:s,s:i,s:s,s:s}", "key", p->client_key, "pid",
+			 p->provider_id, "class", class_name(p->class), "dup", p->duplicate, "code",
+			 p->code, "pcode", p->provider_code, "carrier", p->carrier, "parts",
+			 (int)p->parts, "at", p->done_at, "channel", p->channel);
 }
 
 static void
@@ -145,7 +148,8 @@ on_resolved(void *owner, struct query *q, size_t n)
 	if (r->inside || q != r->q)
 		fail("resolved() at a wrong moment or with another array");
 	for (size_t i = 0; i < n; i++) {
-		json_t *o = json_pack("{s:s,s:s}", "key", q[i].client_key, "kind", names[q[i].kind]);
+		json_t *o =
+			json_pack("{s:s,s:s}", "key", q[i].client_key, "kind", names[q[i].kind]);
 
 		if (q[i].kind == RESOLVE_ACCEPTED)
 			json_object_set_new(o, "report", report_json(&q[i].report));
@@ -252,7 +256,8 @@ do_resolve(struct rig *r, const json_t *keys, struct err *e)
 	if (q == NULL || r->q != NULL)
 		fail("one question at a time");
 	for (size_t i = 0; i < n; i++)
-		snprintf(q[i].client_key, sizeof q[i].client_key, "%s", json_string_value(json_array_get(keys, i)));
+		snprintf(q[i].client_key, sizeof q[i].client_key, "%s",
+			 json_string_value(json_array_get(keys, i)));
 	r->q = q;
 	r->inside = true;
 	rc = r->driver->resolve(r->channel, q, n, e);
@@ -291,7 +296,8 @@ command(struct rig *r, const json_t *o)
 		r->driver->describe(r->channel, text, sizeof text);
 		json_object_set_new(answer, "describe", json_string(text));
 		json_object_set_new(answer, "room", json_integer(r->driver->room(r->channel)));
-		json_object_set_new(answer, "in_flight", json_integer((json_int_t)r->driver->in_flight(r->channel)));
+		json_object_set_new(answer, "in_flight",
+				    json_integer((json_int_t)r->driver->in_flight(r->channel)));
 	} else if (strcmp(cmd, "close") == 0) {
 		r->driver->close(r->channel);
 		r->channel = NULL;
@@ -418,7 +424,8 @@ main(int argc, char **argv)
 	if (r.base == NULL || r.batch == NULL)
 		fail("no memory");
 	if (r.driver->open(&env, &cf, &r.channel, &e) != RC_OK) {
-		emit(json_pack("{s:s,s:s,s:s}", "ev", "refused", "rc", rc_name(e.rc), "text", e.text));
+		emit(json_pack("{s:s,s:s,s:s}", "ev", "refused", "rc", rc_name(e.rc), "text",
+			       e.text));
 		batch_free(r.batch);
 		event_base_free(r.base);
 		return 1;

@@ -1,4 +1,5 @@
-/* The map of provider codes: reading, judging, and that the shipped file says what the manual promises. */
+/* The map of provider codes: reading, judging, and that the shipped file says what the manual
+ * promises. */
 #include "config.h"
 #include "tests/unit/unit.h"
 
@@ -28,20 +29,32 @@ shipped_codes_mean_what_they_should(void **state)
 		const char *code;
 		bool mapped;
 	} cases[] = {
-		{ 3, 5, 0, CODE_OK, "0000", true },      { 3, 2, 0, CODE_OK, "0000", true },
-		{ 1, 26, 0, CODE_PENDING, "", true },    { 1, 7, 0, CODE_PENDING, "", true },
-		{ 2, 9, 27, CODE_FAIL, "4003", true },   { 2, 9, 1, CODE_FAIL, "4001", true },
-		{ 2, 9, 0, CODE_FAIL, "4010", true },    { 2, 9, 31337, CODE_FAIL, "4010", true },
-		{ 4, 15, 4101, CODE_FAIL, "4011", true }, { 4, 29, 0, CODE_PENDING, "8003", true },
-		{ 5, 6, 0, CODE_FAIL, "7099", true },    { 5, 10, 27, CODE_FAIL, "4007", true },
-		{ 5, 12, 0, CODE_STOP, "7003", true },   { 5, 17, 0, CODE_STOP, "7003", true },
-		{ 5, 19, 0, CODE_ROUTE, "7004", true },  { 5, 20, 0, CODE_FAIL, "6005", true },
-		{ 5, 21, 0, CODE_AGAIN, "7006", true },  { 5, 100, 0, CODE_AGAIN, "7006", true },
+		{ 3, 5, 0, CODE_OK, "0000", true },
+		{ 3, 2, 0, CODE_OK, "0000", true },
+		{ 1, 26, 0, CODE_PENDING, "", true },
+		{ 1, 7, 0, CODE_PENDING, "", true },
+		{ 2, 9, 27, CODE_FAIL, "4003", true },
+		{ 2, 9, 1, CODE_FAIL, "4001", true },
+		{ 2, 9, 0, CODE_FAIL, "4010", true },
+		{ 2, 9, 31337, CODE_FAIL, "4010", true },
+		{ 4, 15, 4101, CODE_FAIL, "4011", true },
+		{ 4, 29, 0, CODE_PENDING, "8003", true },
+		{ 5, 6, 0, CODE_FAIL, "7099", true },
+		{ 5, 10, 27, CODE_FAIL, "4007", true },
+		{ 5, 12, 0, CODE_STOP, "7003", true },
+		{ 5, 17, 0, CODE_STOP, "7003", true },
+		{ 5, 19, 0, CODE_ROUTE, "7004", true },
+		{ 5, 20, 0, CODE_FAIL, "6005", true },
+		{ 5, 21, 0, CODE_AGAIN, "7006", true },
+		{ 5, 100, 0, CODE_AGAIN, "7006", true },
 		{ 5, 23, 0, CODE_DUPLICATE, "7007", true },
 		/* not in the file: class by the group */
-		{ 2, 777, 0, CODE_FAIL, "9099", false }, { 2, 777, 27, CODE_FAIL, "4003", true },
-		{ 5, 777, 0, CODE_FAIL, "9099", false }, { 4, 777, 0, CODE_FAIL, "9099", false },
-		{ 3, 777, 0, CODE_OK, "0000", false },   { 1, 777, 0, CODE_PENDING, "", false },
+		{ 2, 777, 0, CODE_FAIL, "9099", false },
+		{ 2, 777, 27, CODE_FAIL, "4003", true },
+		{ 5, 777, 0, CODE_FAIL, "9099", false },
+		{ 4, 777, 0, CODE_FAIL, "9099", false },
+		{ 3, 777, 0, CODE_OK, "0000", false },
+		{ 1, 777, 0, CODE_PENDING, "", false },
 		/* a group that nobody knows is not called failed on a guess */
 		{ 9, 777, 27, CODE_PENDING, "", false },
 	};
@@ -52,9 +65,11 @@ shipped_codes_mean_what_they_should(void **state)
 		struct code_verdict v;
 
 		codemap_judge(c, "sms", cases[i].group, cases[i].status, cases[i].error, &v);
-		if (v.class != cases[i].class || strcmp(v.code, cases[i].code) != 0 || v.mapped != cases[i].mapped)
-			fail_msg("group %d status %d error %d: class %d code \"%s\" mapped %d", cases[i].group,
-				 cases[i].status, cases[i].error, (int)v.class, v.code, v.mapped);
+		if (v.class != cases[i].class || strcmp(v.code, cases[i].code) != 0 ||
+		    v.mapped != cases[i].mapped)
+			fail_msg("group %d status %d error %d: class %d code \"%s\" mapped %d",
+				 cases[i].group, cases[i].status, cases[i].error, (int)v.class,
+				 v.code, v.mapped);
 	}
 	codemap_free(c);
 }
@@ -72,11 +87,14 @@ every_shipped_code_is_one_of_ours(void **state)
 
 				codemap_judge(c, "sms", group, status, error, &v);
 				if (v.code[0] != '\0' && result_find(v.code) == NULL)
-					fail_msg("status %d error %d: %s is no code of ours", status, error, v.code);
+					fail_msg("status %d error %d: %s is no code of ours",
+						 status, error, v.code);
 				if (v.class != CODE_PENDING && v.code[0] == '\0')
-					fail_msg("status %d error %d is final without a code", status, error);
+					fail_msg("status %d error %d is final without a code",
+						 status, error);
 				if (v.class == CODE_FAIL && v.code[0] == '8')
-					fail_msg("status %d error %d fails with an unknown outcome", status, error);
+					fail_msg("status %d error %d fails with an unknown outcome",
+						 status, error);
 			}
 	codemap_free(c);
 }
@@ -123,7 +141,8 @@ bad_lines_are_named(void **state)
 		struct codemap *c;
 		struct err e;
 
-		assert_int_equal(codemap_parse("t", cases[i].text, strlen(cases[i].text), &c, &e), RC_CONFIG);
+		assert_int_equal(codemap_parse("t", cases[i].text, strlen(cases[i].text), &c, &e),
+				 RC_CONFIG);
 		assert_null(c);
 		if (strncmp(e.text, cases[i].says, strlen(cases[i].says)) != 0)
 			fail_msg("case %zu says: %s", i, e.text);

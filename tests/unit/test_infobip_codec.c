@@ -1,4 +1,5 @@
-/* What is written to Infobip's API and how its answers are read, also when they are cut, garbled or hostile. */
+/* What is written to Infobip's API and how its answers are read, also when they are cut, garbled or
+ * hostile. */
 #include "config.h"
 #include "tests/unit/unit.h"
 
@@ -7,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "drivers/channel/infobip_codec.h"
+#include "drivers/channel/isotime.h"
 
 #define KEY(c) "4" c "aaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 
@@ -52,7 +54,7 @@ message(const char *key, const char *body)
 	return m;
 }
 
-/* --- request -------------------------------------------------------------------------------------------- */
+/* --- request --- */
 
 static json_t *
 built(struct message *m, size_t n, enum number_form form)
@@ -90,7 +92,8 @@ in(json_t *o, const char *a, const char *b)
 static void
 a_request_holds_what_the_message_says(void **state)
 {
-	struct message m[2] = { message(KEY("1"), "\xea\xb0\x80 \"quoted\"\n\xf0\x9f\x98\x80"), message(KEY("2"), "b") };
+	struct message m[2] = { message(KEY("1"), "\xea\xb0\x80 \"quoted\"\n\xf0\x9f\x98\x80"),
+				message(KEY("2"), "b") };
 	json_t *root;
 	json_t *d;
 
@@ -107,13 +110,16 @@ a_request_holds_what_the_message_says(void **state)
 	assert_string_equal(json_string_value(json_object_get(d, "messageId")), KEY("1"));
 	assert_string_equal(json_string_value(json_object_get(at(root, 0), "sender")), "15880000");
 	assert_string_equal(json_string_value(in(at(root, 0), "content", "text")), m[0].body.p);
-	assert_int_equal(json_integer_value(json_object_get(in(at(root, 0), "options", "validityPeriod"), "amount")), 3600);
+	assert_int_equal(json_integer_value(json_object_get(
+				 in(at(root, 0), "options", "validityPeriod"), "amount")),
+			 3600);
 	assert_null(in(at(root, 0), "options", "regional"));
 	assert_null(json_object_get(at(root, 1), "sender"));
 	d = json_object_get(in(at(root, 1), "options", "regional"), "southKorea");
 	assert_string_equal(json_string_value(json_object_get(d, "title")), "title");
 	assert_int_equal(json_integer_value(json_object_get(d, "resellerCode")), 12345678);
-	assert_int_equal(json_integer_value(json_object_get(in(at(root, 1), "options", "validityPeriod"), "amount")),
+	assert_int_equal(json_integer_value(json_object_get(
+				 in(at(root, 1), "options", "validityPeriod"), "amount")),
 			 INFOBIP_VALIDITY_MAX_S);
 	assert_true(json_is_true(in(root, "options", "includeSmsCountInResponse")));
 	json_decref(root);
@@ -140,9 +146,11 @@ numbers_take_the_form_of_the_channel(void **state)
 
 		snprintf(m.to_wire, sizeof m.to_wire, "%s", cases[i].to);
 		root = built(&m, 1, cases[i].form);
-		assert_string_equal(json_string_value(json_object_get(
-					    json_array_get(json_object_get(at(root, 0), "destinations"), 0), "to")),
-				    cases[i].want);
+		assert_string_equal(
+			json_string_value(json_object_get(
+				json_array_get(json_object_get(at(root, 0), "destinations"), 0),
+				"to")),
+			cases[i].want);
 		json_decref(root);
 	}
 }
@@ -161,8 +169,8 @@ a_title_is_cut_between_characters(void **state)
 	m.type = MSG_TYPE_LMS;
 	m.subject = text(subject);
 	root = built(&m, 1, NUMBER_E164_DIGITS);
-	title = json_string_value(
-		json_object_get(json_object_get(in(at(root, 0), "options", "regional"), "southKorea"), "title"));
+	title = json_string_value(json_object_get(
+		json_object_get(in(at(root, 0), "options", "regional"), "southKorea"), "title"));
 	assert_int_equal(strlen(title), 66 * 3);
 	json_decref(root);
 }
@@ -183,7 +191,8 @@ what_cannot_be_said_is_named(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < NELEM(cases); i++) {
-		struct message m[2] = { message(KEY("1"), "fine"), message(KEY("2"), cases[i].body) };
+		struct message m[2] = { message(KEY("1"), "fine"),
+					message(KEY("2"), cases[i].body) };
 		struct message *list[] = { &m[0], &m[1] };
 		char *body;
 		size_t body_n;
@@ -192,18 +201,22 @@ what_cannot_be_said_is_named(void **state)
 		struct err e;
 
 		m[1].origin_code = text(cases[i].origin);
-		assert_int_equal(infobip_build(list, 2, NUMBER_E164_DIGITS, &body, &body_n, &bad, code, &e), RC_DATA);
+		assert_int_equal(
+			infobip_build(list, 2, NUMBER_E164_DIGITS, &body, &body_n, &bad, code, &e),
+			RC_DATA);
 		assert_null(body);
 		assert_int_equal(bad, 1);
 		assert_string_equal(code, cases[i].code);
 	}
 }
 
-/* --- answers -------------------------------------------------------------------------------------------- */
+/* --- answers --- */
 
-#define ITEM(key, group, id) \
-	"{\"messageId\":\"" key "\",\"status\":{\"groupId\":" #group ",\"groupName\":\"X\",\"id\":" #id \
-	",\"name\":\"NAME\",\"description\":\"d\"},\"destination\":\"821012345678\",\"details\":{\"messageCount\":2}}"
+#define ITEM(key, group, id)                                                                       \
+	"{\"messageId\":\"" key "\",\"status\":{\"groupId\":" #group                               \
+	",\"groupName\":\"X\",\"id\":" #id                                                         \
+	",\"name\":\"NAME\",\"description\":\"d\"},\"destination\":\"821012345678\",\"details\":{" \
+	"\"messageCount\":2}}"
 
 struct answered {
 	struct message m[3];
@@ -234,8 +247,8 @@ answer(struct answered *a, const char *p, size_t n)
 static void
 items_are_matched_by_id_not_by_place(void **state)
 {
-	static const char p[] = "{\"bulkId\":\"b\",\"messages\":[" ITEM(KEY("3"), 5, 6) "," ITEM(KEY("9"), 1, 26) ","
-				ITEM(KEY("1"), 1, 26) "]}";
+	static const char p[] = "{\"bulkId\":\"b\",\"messages\":[" ITEM(KEY("3"), 5, 6) "," ITEM(
+		KEY("9"), 1, 26) "," ITEM(KEY("1"), 1, 26) "]}";
 	struct answered a;
 
 	(void)state;
@@ -277,12 +290,17 @@ statuses_become_outcomes(void **state)
 		{ ITEM(KEY("1"), 8, 777), OUT_ACCEPTED, false, false, "" },
 		/* no status to be used */
 		{ "{\"messageId\":\"" KEY("1") "\"}", OUT_UNSURE, false, false, "8002" },
-		{ "{\"messageId\":\"" KEY("1") "\",\"status\":null}", OUT_UNSURE, false, false, "8002" },
-		{ "{\"messageId\":\"" KEY("1") "\",\"status\":{\"groupId\":\"1\",\"id\":26}}", OUT_UNSURE, false, false, "8002" },
-		{ "{\"messageId\":\"" KEY("1") "\",\"status\":{\"groupId\":-1,\"id\":26}}", OUT_UNSURE, false, false, "8002" },
-		{ "{\"messageId\":\"" KEY("1") "\",\"status\":{\"groupName\":\"REJECTED\",\"id\":6}}", OUT_REJECTED, false, false,
-		  "7099" },
-		{ "{\"messageId\":7,\"status\":{\"groupId\":1,\"id\":26}}", OUT_UNSURE, false, false, "8002" },
+		{ "{\"messageId\":\"" KEY("1") "\",\"status\":null}", OUT_UNSURE, false, false,
+		  "8002" },
+		{ "{\"messageId\":\"" KEY("1") "\",\"status\":{\"groupId\":\"1\",\"id\":26}}",
+		  OUT_UNSURE, false, false, "8002" },
+		{ "{\"messageId\":\"" KEY("1") "\",\"status\":{\"groupId\":-1,\"id\":26}}",
+		  OUT_UNSURE, false, false, "8002" },
+		{ "{\"messageId\":\"" KEY(
+			  "1") "\",\"status\":{\"groupName\":\"REJECTED\",\"id\":6}}",
+		  OUT_REJECTED, false, false, "7099" },
+		{ "{\"messageId\":7,\"status\":{\"groupId\":1,\"id\":26}}", OUT_UNSURE, false,
+		  false, "8002" },
 		{ "null", OUT_UNSURE, false, false, "8002" },
 		{ "[[]]", OUT_UNSURE, false, false, "8002" },
 		/* two items for one message: a phone may get it */
@@ -298,10 +316,13 @@ statuses_become_outcomes(void **state)
 
 		snprintf(p, sizeof p, "{\"messages\":[%s]}", cases[i].item);
 		answer(&a, p, strlen(p));
-		if (a.rc != RC_OK || a.o[0].kind != cases[i].kind || a.o[0].duplicate != cases[i].duplicate ||
-		    a.o[0].certainly_ended != cases[i].ended || strcmp(a.o[0].code, cases[i].code) != 0)
-			fail_msg("case %zu: rc %d kind %d dup %d ended %d code %s", i, (int)a.rc, (int)a.o[0].kind,
-				 a.o[0].duplicate, a.o[0].certainly_ended, a.o[0].code);
+		if (a.rc != RC_OK || a.o[0].kind != cases[i].kind ||
+		    a.o[0].duplicate != cases[i].duplicate ||
+		    a.o[0].certainly_ended != cases[i].ended ||
+		    strcmp(a.o[0].code, cases[i].code) != 0)
+			fail_msg("case %zu: rc %d kind %d dup %d ended %d code %s", i, (int)a.rc,
+				 (int)a.o[0].kind, a.o[0].duplicate, a.o[0].certainly_ended,
+				 a.o[0].code);
 	}
 }
 
@@ -309,8 +330,16 @@ static void
 what_is_no_answer_leaves_all_unsure(void **state)
 {
 	static const char *const cases[] = {
-		"", "null", "[]", "{}", "<html>", "{\"messages\":null}", "{\"messages\":{}}", "{\"messages\":[]} x",
-		"{\"messages\":[],\"messages\":[]}", "{\"messages\":[\"\xff\"]}",
+		"",
+		"null",
+		"[]",
+		"{}",
+		"<html>",
+		"{\"messages\":null}",
+		"{\"messages\":{}}",
+		"{\"messages\":[]} x",
+		"{\"messages\":[],\"messages\":[]}",
+		"{\"messages\":[\"\xff\"]}",
 		"{\"messages\":[123456789012345678901234567890]}",
 	};
 	char deep[2000];
@@ -321,7 +350,8 @@ what_is_no_answer_leaves_all_unsure(void **state)
 
 		memset(deep, '[', sizeof deep - 1);
 		deep[sizeof deep - 1] = '\0';
-		answer(&a, i < NELEM(cases) ? cases[i] : deep, strlen(i < NELEM(cases) ? cases[i] : deep));
+		answer(&a, i < NELEM(cases) ? cases[i] : deep,
+		       strlen(i < NELEM(cases) ? cases[i] : deep));
 		if (a.rc != RC_DATA)
 			fail_msg("case %zu was read", i);
 		for (size_t k = 0; k < 3; k++)
@@ -332,7 +362,8 @@ what_is_no_answer_leaves_all_unsure(void **state)
 static void
 an_answer_cut_anywhere_says_nothing(void **state)
 {
-	static const char p[] = "{\"messages\":[" ITEM(KEY("1"), 1, 26) "," ITEM(KEY("2"), 5, 6) "]}";
+	static const char p[] =
+		"{\"messages\":[" ITEM(KEY("1"), 1, 26) "," ITEM(KEY("2"), 5, 6) "]}";
 
 	(void)state;
 	for (size_t n = 0; n < sizeof p - 1; n++) {
@@ -352,11 +383,14 @@ error_bodies_are_read_without_numbers_of_people(void **state)
 		const char *code;
 		const char *text;
 	} cases[] = {
-		{ "{\"errorCode\":\"E400\",\"description\":\"Bad\",\"action\":\"x\",\"violations\":[{\"property\":"
+		{ "{\"errorCode\":\"E400\",\"description\":\"Bad\",\"action\":\"x\",\"violations\":"
+		  "[{\"property\":"
 		  "\"messages[0].to\",\"violation\":\"821012345678 is wrong\"}],\"resources\":[]}",
 		  "E400", "messages[0].to: * is wrong" },
-		{ "{\"errorCode\":\"E429\",\"description\":\"Slow\",\"violations\":[]}", "E429", "Slow" },
-		{ "{\"requestError\":{\"serviceException\":{\"messageId\":\"BAD_REQUEST\",\"text\":\"Bad\","
+		{ "{\"errorCode\":\"E429\",\"description\":\"Slow\",\"violations\":[]}", "E429",
+		  "Slow" },
+		{ "{\"requestError\":{\"serviceException\":{\"messageId\":\"BAD_REQUEST\",\"text\":"
+		  "\"Bad\","
 		  "\"validationErrors\":{\"from\":[\"empty\"]}}}}",
 		  "BAD_REQUEST", "Bad; from: empty" },
 		{ "<html>", "", "" },
@@ -369,13 +403,14 @@ error_bodies_are_read_without_numbers_of_people(void **state)
 		char code[20];
 		char why[60];
 
-		infobip_read_error(cases[i].body, strlen(cases[i].body), code, sizeof code, why, sizeof why);
+		infobip_read_error(cases[i].body, strlen(cases[i].body), code, sizeof code, why,
+				   sizeof why);
 		assert_string_equal(code, cases[i].code);
 		assert_string_equal(why, cases[i].text);
 	}
 }
 
-/* --- times ---------------------------------------------------------------------------------------------- */
+/* --- times --- */
 
 static void
 times_become_utc(void **state)
@@ -404,17 +439,20 @@ times_become_utc(void **state)
 	for (size_t i = 0; i < NELEM(cases); i++) {
 		char out[32];
 
-		assert_int_equal(infobip_time_utc(cases[i].in, out, sizeof out), cases[i].out[0] != '\0');
+		assert_int_equal(isotime_utc(cases[i].in, out, sizeof out),
+				 cases[i].out[0] != '\0');
 		assert_string_equal(out, cases[i].out);
 	}
 }
 
-/* --- reports -------------------------------------------------------------------------------------------- */
+/* --- reports --- */
 
-#define REPORT(key, group, id, error) \
-	"{\"bulkId\":\"b\",\"price\":{\"pricePerMessage\":0.01,\"currency\":\"EUR\"},\"status\":{\"groupId\":" #group \
-	",\"id\":" #id ",\"name\":\"N\"},\"error\":{\"groupId\":1,\"id\":" #error \
-	",\"name\":\"E\",\"permanent\":true},\"messageId\":\"" key "\",\"to\":\"821012345678\",\"sender\":\"x\"," \
+#define REPORT(key, group, id, error)                                                              \
+	"{\"bulkId\":\"b\",\"price\":{\"pricePerMessage\":0.01,\"currency\":\"EUR\"},\"status\":{" \
+	"\"groupId\":" #group ",\"id\":" #id                                                       \
+	",\"name\":\"N\"},\"error\":{\"groupId\":1,\"id\":" #error                                 \
+	",\"name\":\"E\",\"permanent\":true},\"messageId\":\"" key                                 \
+	"\",\"to\":\"821012345678\",\"sender\":\"x\","                                             \
 	"\"doneAt\":\"2026-01-01T09:00:00.000+0900\",\"messageCount\":3,\"mccMnc\":\"45005\"}"
 
 static struct infobip_page
@@ -434,8 +472,8 @@ page_of(const char *p, size_t n)
 static void
 a_report_is_normalised(void **state)
 {
-	static const char p[] = "{\"results\":[" REPORT(KEY("1"), 2, 9, 27) "," REPORT("short", 3, 5, 0) ","
-				REPORT(KEY("3"), 5, 23, 0) "]}";
+	static const char p[] = "{\"results\":[" REPORT(KEY("1"), 2, 9, 27) "," REPORT(
+		"short", 3, 5, 0) "," REPORT(KEY("3"), 5, 23, 0) "]}";
 	struct infobip_page page = page_of(p, sizeof p - 1);
 
 	(void)state;
@@ -472,12 +510,14 @@ a_broken_report_costs_only_itself(void **state)
 		{ "{}", 3, 2, false },
 		{ "{\"messageId\":\"" KEY("5") "\"}", 3, 2, false },
 		{ "{\"messageId\":5,\"status\":{\"groupId\":3,\"id\":5}}", 3, 2, false },
-		{ "{\"messageId\":\"" KEY("5") "\",\"status\":{\"groupId\":\"3\",\"id\":5}}", 3, 2, false },
+		{ "{\"messageId\":\"" KEY("5") "\",\"status\":{\"groupId\":\"3\",\"id\":5}}", 3, 2,
+		  false },
 		{ "{\"messageId\":\"" KEY("5") "\",}", 3, 2, true },
 		{ "{\"messageId\":\"\xff\"}", 3, 2, true },
 		{ "{\"messageId\":\"a b\",\"status\":{\"groupId\":3,\"id\":5}}", 3, 2, false },
 		{ "{\"n\":99999999999999999999999999}", 3, 2, true },
-		{ "{\"a\":[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]}", 3, 2, true },
+		{ "{\"a\":[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]}", 3, 2,
+		  true },
 		{ "{\"messageId\":\"open", 3, 2, true }, /* a quote too few */
 		{ "{\"messageId\":", 3, 2, true },
 		{ "}]", 2, 2, true },
@@ -489,11 +529,13 @@ a_broken_report_costs_only_itself(void **state)
 		char p[4000];
 		struct infobip_page page;
 
-		snprintf(p, sizeof p, " {\"x\":{\"results\":[1]},\"results\" : [ %s , %s , %s ] }", REPORT(KEY("1"), 3, 5, 0),
-			 cases[i].middle, REPORT(KEY("2"), 3, 5, 0));
+		snprintf(p, sizeof p, " {\"x\":{\"results\":[1]},\"results\" : [ %s , %s , %s ] }",
+			 REPORT(KEY("1"), 3, 5, 0), cases[i].middle, REPORT(KEY("2"), 3, 5, 0));
 		page = page_of(p, strlen(p));
-		if (page.items != cases[i].items || page.n != cases[i].n || page.damaged != cases[i].damaged)
-			fail_msg("case %zu: items %zu n %zu damaged %d", i, page.items, page.n, page.damaged);
+		if (page.items != cases[i].items || page.n != cases[i].n ||
+		    page.damaged != cases[i].damaged)
+			fail_msg("case %zu: items %zu n %zu damaged %d", i, page.items, page.n,
+				 page.damaged);
 		assert_string_equal(page.r[0].client_key, KEY("1"));
 		assert_string_equal(page.r[page.n - 1].client_key, KEY("2"));
 		assert_int_equal(page.broken, page.items - page.n);
@@ -505,7 +547,8 @@ static void
 a_page_cut_anywhere_gives_its_whole_reports(void **state)
 {
 	static const char one[] = REPORT(KEY("1"), 3, 5, 0);
-	static const char p[] = "{\"results\":[" REPORT(KEY("1"), 3, 5, 0) "," REPORT(KEY("2"), 3, 5, 0) "]}";
+	static const char p[] =
+		"{\"results\":[" REPORT(KEY("1"), 3, 5, 0) "," REPORT(KEY("2"), 3, 5, 0) "]}";
 	size_t first = strlen("{\"results\":[") + strlen(one);
 	size_t second = first + 1 + strlen(one);
 
@@ -524,8 +567,17 @@ static void
 pages_that_are_none(void **state)
 {
 	static const char *const cases[] = {
-		"", "null", "[]", "{}", "<html>", "{\"results\":null}", "{\"results\":{}}", "{\"results\"", "\"results\":[",
-		"{\"x\":\"\\\"results\\\":[\"}", "{\"results\\",
+		"",
+		"null",
+		"[]",
+		"{}",
+		"<html>",
+		"{\"results\":null}",
+		"{\"results\":{}}",
+		"{\"results\"",
+		"\"results\":[",
+		"{\"x\":\"\\\"results\\\":[\"}",
+		"{\"results\\",
 	};
 
 	(void)state;
@@ -560,14 +612,21 @@ hostile_pages_end_soon(void **state)
 	free(p);
 }
 
-/* --- logs ----------------------------------------------------------------------------------------------- */
+/* --- logs
+ * -----------------------------------------------------------------------------------------------
+ */
 
 static void
 logs_answer_questions(void **state)
 {
-	static const char p[] = "{\"results\":[" REPORT(KEY("2"), 5, 23, 0) "," REPORT(KEY("2"), 1, 26, 0) ","
-				REPORT(KEY("3"), 5, 23, 0) "," REPORT(KEY("4"), 2, 9, 1) "," REPORT(KEY("4"), 5, 23, 0) ","
-				REPORT(KEY("5"), 1, 7, 0) "," REPORT(KEY("5"), 3, 5, 0) "]}";
+	static const char p[] = "{\"results\":[" REPORT(KEY("2"), 5, 23, 0) "," REPORT(
+		KEY("2"), 1, 26,
+		0) "," REPORT(KEY("3"), 5, 23,
+			      0) "," REPORT(KEY("4"), 2, 9,
+					    1) "," REPORT(KEY("4"), 5, 23,
+							  0) "," REPORT(KEY("5"), 1, 7,
+									0) "," REPORT(KEY("5"), 3,
+										      5, 0) "]}";
 	struct query q[5];
 	struct err e;
 
@@ -608,8 +667,10 @@ logs_that_cannot_be_read_prove_nothing(void **state)
 		assert_int_equal(infobip_read_logs(p, n, codes, channel, &q, 1, &e), RC_DATA);
 		assert_int_equal(q.kind, RESOLVE_FAILED);
 	}
-	assert_int_equal(infobip_read_logs("{\"results\":[{}]}", 16, codes, channel, &q, 1, &e), RC_DATA);
-	assert_int_equal(infobip_read_logs("{\"results\":[]}", 14, codes, channel, &q, 1, &e), RC_OK);
+	assert_int_equal(infobip_read_logs("{\"results\":[{}]}", 16, codes, channel, &q, 1, &e),
+			 RC_DATA);
+	assert_int_equal(infobip_read_logs("{\"results\":[]}", 14, codes, channel, &q, 1, &e),
+			 RC_OK);
 	assert_int_equal(q.kind, RESOLVE_NOT_FOUND);
 }
 

@@ -1,4 +1,5 @@
-/* The token bucket keeps the rate over any time and never gives more than a tenth of a second's worth at once. */
+/* The token bucket keeps the rate over any time and never gives more than a tenth of a second's
+ * worth at once. */
 #include "config.h"
 #include "tests/unit/unit.h"
 
@@ -21,7 +22,9 @@ no_limit_is_no_limit(void **state)
 static void
 the_rate_holds_over_time(void **state)
 {
-	static const int64_t rates[][2] = { { 1, 1000 }, { 7, 1000 }, { 400, 1000 }, { 100000, 1000 }, { 120, 60000 } };
+	static const int64_t rates[][2] = {
+		{ 1, 1000 }, { 7, 1000 }, { 400, 1000 }, { 100000, 1000 }, { 120, 60000 }
+	};
 
 	(void)state;
 	for (size_t i = 0; i < NELEM(rates); i++) {
