@@ -11,10 +11,14 @@
 void
 pipeline_again_in(struct pipeline *p, int64_t ms)
 {
-	struct timeval tv = { (time_t)(ms / 1000), (suseconds_t)(ms % 1000) * 1000 };
+	struct timeval tv = {(time_t)(ms / 1000), (suseconds_t)(ms % 1000) * 1000};
+	int64_t at = clock_mono_ms() + ms;
 
-	if (!p->is_stopped)
-		event_add(p->poll, &tv);
+	/* Never later than what was asked for before: a retry must not wait for a long idle poll. */
+	if (p->is_stopped || (event_pending(p->poll, EV_TIMEOUT, NULL) && p->poll_at_ms <= at))
+		return;
+	p->poll_at_ms = at;
+	event_add(p->poll, &tv);
 }
 
 int64_t

@@ -129,6 +129,7 @@ struct pipeline {
 	int64_t claim_not_before_ms;
 	int64_t claim_backoff_ms;
 	struct event *poll;
+	int64_t poll_at_ms; /* when it fires next */
 
 	struct settle_item *settle_head, **settle_tail;
 	size_t settle_count;
