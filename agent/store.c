@@ -15,6 +15,8 @@
  * store_register: RC_AGAIN while the id is in use; the sentence names the holder. */
 
 #define COUNT_LIMIT 100000
+/* The arguments of 500 rows take 150 KB; below the smallest max_allowed_packet in use. */
+#define JSON_MAX_BYTES ((size_t)900 * 1024)
 
 static enum rc
 run_session_script(struct store *s, struct err *e)
@@ -53,10 +55,12 @@ store_open(const struct store_config *cfg, struct store **out, struct err *e)
 	if (s == NULL)
 		return err_set(e, RC_NOMEM, 0, "store.open", "no memory");
 	s->cfg = cfg;
+	buf_init(&s->json, JSON_MAX_BYTES);
 	s->drv = cfg->driver;
 	s->ready = calloc(sql_source_count, sizeof *s->ready);
 	s->list = calloc(STORE_LIST_MAX + STORE_COLS_MAX, sizeof *s->list);
-	if (s->ready == NULL || s->list == NULL) {
+	s->many = calloc((size_t)STORE_LIST_MAX * STORE_MANY_ARGS, sizeof *s->many);
+	if (s->ready == NULL || s->list == NULL || s->many == NULL) {
 		rc = err_set(e, RC_NOMEM, 0, "store.open", "no memory");
 		goto out;
 	}
@@ -72,6 +76,8 @@ store_open(const struct store_config *cfg, struct store **out, struct err *e)
 		goto out;
 	}
 	rc = run_session_script(s, e);
+	if (rc == RC_OK)
+		rc = store_try_sets(s, e);
 out:
 	if (rc != RC_OK)
 		store_close(s);
@@ -97,6 +103,8 @@ store_close(struct store *s)
 		s->drv->close(s->db);
 	free(s->ready);
 	free(s->list);
+	free(s->many);
+	buf_free(&s->json);
 	free(s);
 }
 

@@ -160,60 +160,93 @@ put_args(const struct store *s, struct db_value *a, const struct change *c, int6
 /* ---- results ---- */
 
 #define RESULT_ARGS 16
-#define RESULT_CHUNK 100
+
+static void
+put_result(const struct store *s, const struct work *w, struct db_value *a)
+{
+	const struct change *c = w->c;
+	size_t k = 0;
+
+	a[k++] = v_int(s->cfg->text_policy);
+	a[k++] = v_int(s->cfg->text_policy);
+	a[k++] = store_v_text(result_class_name(c->class));
+	a[k++] = store_v_text(c->code);
+	a[k++] = store_v_text(c->text[0] != '\0' ? c->text : result_text(c->code));
+	a[k++] = store_v_some(c->provider_code);
+	a[k++] = store_v_some(c->provider_id);
+	a[k++] = store_v_some(c->client_key);
+	a[k++] = store_v_some(c->carrier);
+	a[k++] = c->parts > 0 ? v_int(c->parts) : v_null();
+	a[k++] = store_v_some(c->channel);
+	a[k++] = store_v_text(s->cfg->agent_id);
+	a[k++] = v_int(is_own_rule(c) ? 0 : 1);
+	a[k++] = store_v_some(c->done_at);
+	a[k++] = v_int(c->msg_id);
+	a[k++] = v_int(w->fence);
+}
+
+static enum rc
+not_dropped(struct err *e)
+{
+	return err_set(e, RC_DATA, 0, "store.apply",
+		       "a result was added and its row did not go; does a trigger hold it?");
+}
+
+/* *added: how many results and as many rows gone, of n; -1: not possible in this form. */
+static enum rc
+move_set(struct store *s, struct work **w, size_t n, const struct db_value *add, int64_t *added,
+	 struct err *e)
+{
+	struct db_value drop[2 * STORE_LIST_MAX];
+	int64_t dropped = 0;
+	enum rc rc = store_run_set(s, "result_add", add, RESULT_ARGS, n, added, e);
+
+	if (rc != RC_OK || *added <= 0)
+		return rc;
+	for (size_t i = 0; i < n; i++) {
+		drop[2 * i] = v_int(w[i]->c->msg_id);
+		drop[2 * i + 1] = v_int(w[i]->fence);
+	}
+	rc = store_run_set(s, "result_drop", drop, 2, n, &dropped, e);
+	return rc == RC_OK && dropped != *added ? not_dropped(e) : rc;
+}
 
 static enum rc
 add_and_drop(struct store *s, struct work **w, size_t n, bool *done, struct err *e)
 {
-	struct db_value add[RESULT_ARGS * RESULT_CHUNK];
-	struct db_value drop[2 * RESULT_CHUNK];
-	int64_t added[RESULT_CHUNK];
-	int64_t dropped[RESULT_CHUNK];
+	struct db_value drop[2 * STORE_LIST_MAX];
+	int64_t met[STORE_LIST_MAX];
+	int64_t moved;
 	size_t rows = 0;
 	enum rc rc;
 
-	for (size_t i = 0; i < n; i++) {
-		const struct change *c = w[i]->c;
-		struct db_value *a = &add[RESULT_ARGS * i];
-		size_t k = 0;
-
-		a[k++] = v_int(s->cfg->text_policy);
-		a[k++] = v_int(s->cfg->text_policy);
-		a[k++] = store_v_text(result_class_name(c->class));
-		a[k++] = store_v_text(c->code);
-		a[k++] = store_v_text(c->text[0] != '\0' ? c->text : result_text(c->code));
-		a[k++] = store_v_some(c->provider_code);
-		a[k++] = store_v_some(c->provider_id);
-		a[k++] = store_v_some(c->client_key);
-		a[k++] = store_v_some(c->carrier);
-		a[k++] = c->parts > 0 ? v_int(c->parts) : v_null();
-		a[k++] = store_v_some(c->channel);
-		a[k++] = store_v_text(s->cfg->agent_id);
-		a[k++] = v_int(is_own_rule(c) ? 0 : 1);
-		a[k++] = store_v_some(c->done_at);
-		a[k++] = v_int(c->msg_id);
-		a[k++] = v_int(w[i]->fence);
-	}
-	if (n == 0)
+	for (size_t i = 0; i < n; i++)
+		put_result(s, w[i], &s->many[RESULT_ARGS * i]);
+	rc = move_set(s, w, n, s->many, &moved, e);
+	if (rc != RC_OK)
+		return rc;
+	for (size_t i = 0; moved >= 0 && i < n; i++)
+		/* When some are missing, all are looked at: those that went have their result now. */
+		done[i] = moved == (int64_t)n;
+	if (moved >= 0)
 		return RC_OK;
-	rc = store_run_many(s, "result_add", add, n, added, e);
+	rc = store_run_many(s, "result_add", s->many, n, met, e);
 	if (rc != RC_OK)
 		return rc;
 	for (size_t i = 0; i < n; i++) {
-		done[i] = added[i] == 1;
+		done[i] = met[i] == 1;
 		if (!done[i])
 			continue;
 		drop[2 * rows] = v_int(w[i]->c->msg_id);
 		drop[2 * rows + 1] = v_int(w[i]->fence);
 		rows++;
 	}
-	rc = store_run_many(s, "result_drop", drop, rows, dropped, e);
+	if (rows == 0)
+		return RC_OK;
+	rc = store_run_many(s, "result_drop", drop, rows, met, e);
 	for (size_t i = 0; rc == RC_OK && i < rows; i++)
-		if (dropped[i] != 1)
-			rc = err_set(e, RC_DATA, 0, "store.apply",
-				     "the result of message %" PRId64
-				     " was added and its row did not go; does a trigger hold it?",
-				     drop[2 * i].i);
+		if (met[i] != 1)
+			rc = not_dropped(e);
 	return rc;
 }
 
@@ -223,8 +256,8 @@ write_results(struct store *s, struct work **w, size_t n, bool *done, struct err
 {
 	enum rc rc = RC_OK;
 
-	for (size_t from = 0; rc == RC_OK && from < n; from += RESULT_CHUNK) {
-		size_t here = n - from < RESULT_CHUNK ? n - from : RESULT_CHUNK;
+	for (size_t from = 0; rc == RC_OK && from < n; from += STORE_LIST_MAX) {
+		size_t here = n - from < STORE_LIST_MAX ? n - from : STORE_LIST_MAX;
 
 		rc = add_and_drop(s, w + from, here, done + from, e);
 	}
@@ -234,20 +267,38 @@ write_results(struct store *s, struct work **w, size_t n, bool *done, struct err
 	return rc;
 }
 
-/* A row that was read in this transaction; when it is gone again somebody was faster. */
+/* The rows of one reading are finished together when all of them are decided. */
 static enum rc
-finish_now(struct store *s, struct work *w, struct err *e)
+finish(struct work *w)
 {
-	bool done = false;
+	w->fence = w->st->row.fence;
+	w->to_finish = true;
+	return RC_OK;
+}
+
+static enum rc
+finish_all(struct store *s, struct work **w, size_t n, struct err *e)
+{
+	struct work *list[STORE_LIST_MAX];
+	bool done[STORE_LIST_MAX];
+	size_t many = 0;
 	enum rc rc;
 
-	w->fence = w->st->row.fence;
-	rc = write_results(s, &w, 1, &done, e);
-	if (rc == RC_OK && !done)
-		rc = err_set(e, RC_DATA, 0, "store.apply",
-			     "the result of message %" PRId64
-			     " was not taken; does a trigger on the result table refuse it?",
-			     w->c->msg_id);
+	for (size_t i = 0; i < n; i++) {
+		if (w[i]->to_finish)
+			list[many++] = w[i];
+		w[i]->to_finish = false;
+	}
+	if (many == 0)
+		return RC_OK;
+	rc = write_results(s, list, many, done, e);
+	for (size_t i = 0; rc == RC_OK && i < many; i++)
+		if (!done[i])
+			rc = err_set(
+				e, RC_DATA, 0, "store.apply",
+				"the result of message %" PRId64
+				" was not taken; does a trigger on the result table refuse it?",
+				list[i]->c->msg_id);
 	return rc;
 }
 
@@ -328,7 +379,7 @@ fail_leg(struct store *s, struct work *w, struct err *e)
 
 	if (next != MSG_TYPE_NONE && transition_allows(TRANSITION_NEXT_LEG, w->st->row.status))
 		return start_next_leg(s, w, next, e);
-	return finish_now(s, w, e);
+	return finish(w);
 }
 
 /* ---- attempts of which there are several ---- */
@@ -577,9 +628,9 @@ decide_result(struct store *s, struct work *w, struct err *e)
 	if (c->class == RESULT_FAIL && failure_counts(w))
 		return fail_own(s, w, e);
 	if (c->class == RESULT_OK && (is_own_attempt(w) || (has_fence && c->client_key[0] == '\0')))
-		return finish_now(s, w, e);
+		return finish(w);
 	if (c->class == RESULT_UNKNOWN && has_fence)
-		return finish_now(s, w, e);
+		return finish(w);
 	/* The outcome of a call whose answer was lost. */
 	if (c->class == RESULT_FAIL && c->fence >= 0 && w->st->row.fence == c->fence + 1 &&
 	    (w->st->row.leg == c->leg + 1 || (w->st->row.leg == c->leg && w->st->own_closed))) {
@@ -598,7 +649,7 @@ decide_result(struct store *s, struct work *w, struct err *e)
 	if (c->class == RESULT_FAIL)
 		return fail_older(s, w, e);
 	rc = close_try(s, w, "DELIVERED", &closed, e);
-	return rc == RC_OK ? finish_now(s, w, e) : rc;
+	return rc == RC_OK ? finish(w) : rc;
 }
 
 /* A simple kind whose row is not under the expected fence: was it done by a call whose answer was lost? */
@@ -920,6 +971,8 @@ decide_all(struct store *s, struct work **w, size_t n, struct err *e)
 			w[from + i]->st = &st[i];
 			rc = decide(s, w[from + i], e);
 		}
+		if (rc == RC_OK)
+			rc = finish_all(s, w + from, here, e);
 		for (size_t i = 0; i < here; i++)
 			w[from + i]->st = NULL;
 	}
@@ -933,6 +986,7 @@ run_fast(struct store *s, struct work **w, size_t n, bool *done, struct err *e)
 	enum change_kind kind = w[0]->c->kind;
 	struct db_value *args;
 	int64_t *affected;
+	int64_t met;
 	size_t nargs = 0;
 	enum rc rc;
 
@@ -946,7 +1000,11 @@ run_fast(struct store *s, struct work **w, size_t n, bool *done, struct err *e)
 	}
 	for (size_t i = 0; i < n; i++)
 		nargs = put_args(s, &args[i * nargs], w[i]->c, w[i]->fence);
-	rc = store_run_many(s, kind_sql[kind].statement, args, n, affected, e);
+	rc = store_run_set(s, kind_sql[kind].statement, args, nargs, n, &met, e);
+	if (rc == RC_OK && met < 0)
+		rc = store_run_many(s, kind_sql[kind].statement, args, n, affected, e);
+	for (size_t i = 0; rc == RC_OK && met >= 0 && i < n; i++)
+		affected[i] = met == (int64_t)n ? 1 : 0;
 	for (size_t i = 0; rc == RC_OK && i < n; i++) {
 		done[i] = affected[i] == 1;
 		if (done[i])

@@ -236,6 +236,7 @@ write_keys(struct store *s, struct message **m, size_t n, const bool *is_new,
 {
 	struct db_value args[4 * STORE_LIST_MAX];
 	int64_t affected[STORE_LIST_MAX];
+	int64_t met;
 	size_t rows = 0;
 	enum rc rc;
 
@@ -253,6 +254,9 @@ write_keys(struct store *s, struct message **m, size_t n, const bool *is_new,
 	}
 	if (rows == 0)
 		return RC_OK;
+	rc = store_run_set(s, "claim_key", args, 4, rows, &met, e);
+	if (rc != RC_OK || met == (int64_t)rows)
+		return rc;
 	rc = store_run_many(s, "claim_key", args, rows, affected, e);
 	for (size_t i = 0; rc == RC_OK && i < rows; i++)
 		if (affected[i] != 1)

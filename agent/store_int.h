@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "agent/buf.h"
 #include "agent/failpoint.h"
 #include "agent/key.h"
 #include "agent/store.h"
@@ -17,11 +18,13 @@
 #define STORE_LIST_SIZES 4
 #define STORE_LIST_MAX 500
 #define STORE_COLS_MAX 48
+#define STORE_MANY_ARGS 16
 
 struct store_ready {
 	struct db_stmt *st;
 	struct db_sql sql;
 	char *text;
+	bool is_refused; /* this server does not know what the statement needs */
 };
 
 struct store {
@@ -31,11 +34,13 @@ struct store {
 	const char *dialect;
 	struct store_ready (*ready)[STORE_LIST_SIZES]; /* one line for each of sql_sources[] */
 	struct db_value *list;			       /* arguments of a statement with a list */
-	struct db_stmt *rows;			       /* being fetched */
+	struct db_value *many; /* arguments of many rows: STORE_LIST_MAX times STORE_MANY_ARGS */
+	struct db_stmt *rows;  /* being fetched */
 	const char *rows_cols;
 	struct db_value cols[STORE_COLS_MAX];
 	bool in_tx;
 	bool identity_is_plain;
+	struct buf json;
 	int64_t report_cursor, try_cursor;
 };
 
@@ -59,6 +64,8 @@ struct db_value store_v_field(const struct text *t); /* one without bytes become
 
 /* ---- statements; name is that of the file ---- */
 bool store_has(const struct store *s, const char *name);
+/* Prepares the forms for many rows: what an old server refuses is done row by row. Outside of a transaction. */
+enum rc store_try_sets(struct store *s, struct err *e) MUST_USE;
 enum rc store_run(struct store *s, const char *name, const struct db_value *args, size_t n,
 		  int64_t *affected, struct err *e) MUST_USE;
 /* ids: 1 to STORE_LIST_MAX values in ascending order. */
@@ -68,6 +75,10 @@ enum rc store_run_list(struct store *s, const char *name, const struct db_value 
 /* affected has nrows places. Every row of arguments names one row of the table at most. */
 enum rc store_run_many(struct store *s, const char *name, const struct db_value *args, size_t nrows,
 		       int64_t *affected, struct err *e) MUST_USE;
+/* The same through schema/<dialect>/<name>_set.sql, which takes all rows in one argument, as JSON. *met counts
+ * the rows that it changed (which ones is to be seen in the table); -1: not possible here, use store_run_many(). */
+enum rc store_run_set(struct store *s, const char *name, const struct db_value *args, size_t nargs,
+		      size_t nrows, int64_t *met, struct err *e) MUST_USE;
 /* The rows of the last store_run() or store_run_list(): *more false at the end, or s->cols holds the next one. */
 enum rc store_next(struct store *s, bool *more, struct err *e) MUST_USE;
 /* One row of integers and texts at most; *found tells. The columns stay in s->cols until the next statement. */
@@ -128,6 +139,7 @@ struct work {
 	int64_t fence;	/* compare-and-set; -1: evidence that knows no fence */
 	bool has_state;
 	struct row_state *st;	   /* room of the caller's */
+	bool to_finish;		   /* its result is written together with those of the others */
 	bool unmatched;		   /* a report about nothing that is known here */
 	enum report_answer report; /* what it was as a report */
 };

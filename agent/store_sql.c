@@ -1,5 +1,6 @@
 #include "config.h"
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "agent/buf.h"
@@ -12,6 +13,8 @@
  * arguments than its file names, or a list is too long. */
 
 #define SQL_TEXT_MAX 65536
+/* Fewer rows go faster one by one. */
+#define SET_WORTH 4
 
 static const size_t list_sizes[STORE_LIST_SIZES] = { 1, 10, 100, STORE_LIST_MAX };
 
@@ -196,6 +199,99 @@ store_run_many(struct store *s, const char *name, const struct db_value *args, s
 	if (rc != RC_OK)
 		return rc;
 	return s->drv->exec_many(r->st, args, nrows, affected, e);
+}
+
+static void
+add_json_text(struct buf *b, const char *p, size_t n)
+{
+	size_t from = 0;
+
+	(void)buf_addc(b, '"');
+	for (size_t i = 0; i < n; i++) {
+		unsigned char c = (unsigned char)p[i];
+
+		if (c >= 0x20 && c != '"' && c != '\\')
+			continue;
+		(void)buf_add(b, p + from, i - from);
+		(void)buf_addf(b, "\\u%04x", c);
+		from = i + 1;
+	}
+	(void)buf_add(b, p + from, n - from);
+	(void)buf_addc(b, '"');
+}
+
+static void
+add_json_value(struct buf *b, const struct db_value *v)
+{
+	switch (v->type) {
+	case DB_NULL:
+		(void)buf_addz(b, "null");
+		break;
+	case DB_INT:
+		(void)buf_addf(b, "%" PRId64, v->i);
+		break;
+	case DB_TEXT:
+	case DB_BLOB:
+		add_json_text(b, v->p, v->n);
+		break;
+	}
+}
+
+static void
+set_name(char *out, size_t size, const char *name)
+{
+	(void)snprintf(out, size, "%s_set", name);
+}
+
+enum rc
+store_try_sets(struct store *s, struct err *e)
+{
+	for (size_t i = 0; i < sql_source_count; i++) {
+		const struct sql_source *src = &sql_sources[i];
+		struct store_ready *r;
+		enum rc rc;
+
+		if (strcmp(src->dialect, s->dialect) != 0 || strcmp(src->args, "rows") != 0)
+			continue;
+		rc = get_ready(s, src->name, 0, &r, &src, e);
+		if (rc == RC_CONFIG || rc == RC_DATA)
+			s->ready[src - sql_sources][0].is_refused = true;
+		else if (rc != RC_OK)
+			return rc;
+	}
+	return RC_OK;
+}
+
+enum rc
+store_run_set(struct store *s, const char *name, const struct db_value *args, size_t nargs,
+	      size_t nrows, int64_t *met, struct err *e)
+{
+	char set[64];
+	const struct sql_source *src;
+	struct db_value rows;
+
+	*met = -1;
+	set_name(set, sizeof set, name);
+	src = sql_source_find(s->dialect, set);
+	if (src == NULL || s->ready[src - sql_sources][0].is_refused || nrows < SET_WORTH)
+		return RC_OK;
+	buf_clear(&s->json);
+	for (size_t i = 0; i < nrows; i++) {
+		(void)buf_addz(&s->json, i == 0 ? "[[" : ",[");
+		for (size_t k = 0; k < nargs; k++) {
+			if (k > 0)
+				(void)buf_addc(&s->json, ',');
+			add_json_value(&s->json, &args[i * nargs + k]);
+		}
+		(void)buf_addc(&s->json, ']');
+	}
+	(void)buf_addc(&s->json, ']');
+	if (buf_rc(&s->json) != RC_OK)
+		return buf_rc(&s->json) == RC_DATA
+			       ? RC_OK
+			       : err_set(e, RC_NOMEM, 0, "store.statement", "no memory");
+	rows = (struct db_value){ .type = DB_TEXT, .p = buf_text(&s->json), .n = s->json.n };
+	return store_run(s, set, &rows, 1, met, e);
 }
 
 enum rc

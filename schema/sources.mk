@@ -12,6 +12,7 @@ schema_sql += \
 	schema/mysql/accept.sql \
 	schema/mysql/accept_fill.sql \
 	schema/mysql/accept_older.sql \
+	schema/mysql/accept_set.sql \
 	schema/mysql/admin_agents.sql \
 	schema/mysql/admin_ahead.sql \
 	schema/mysql/admin_cancel.sql \
@@ -42,6 +43,7 @@ schema_sql += \
 	schema/mysql/check_table.sql \
 	schema/mysql/check_write.sql \
 	schema/mysql/claim_key.sql \
+	schema/mysql/claim_key_set.sql \
 	schema/mysql/claim_mark.sql \
 	schema/mysql/claim_pick.sql \
 	schema/mysql/claim_seq.sql \
@@ -85,9 +87,11 @@ schema_sql += \
 	schema/mysql/report_page.sql \
 	schema/mysql/resend.sql \
 	schema/mysql/result_add.sql \
+	schema/mysql/result_add_set.sql \
 	schema/mysql/result_by_msg.sql \
 	schema/mysql/result_by_provider.sql \
 	schema/mysql/result_drop.sql \
+	schema/mysql/result_drop_set.sql \
 	schema/mysql/result_orphan.sql \
 	schema/mysql/result_req_keys.sql \
 	schema/mysql/result_revise.sql \
@@ -122,6 +126,7 @@ schema_sql += \
 	schema/postgresql/accept.sql \
 	schema/postgresql/accept_fill.sql \
 	schema/postgresql/accept_older.sql \
+	schema/postgresql/accept_set.sql \
 	schema/postgresql/admin_agents.sql \
 	schema/postgresql/admin_ahead.sql \
 	schema/postgresql/admin_cancel.sql \
@@ -152,6 +157,7 @@ schema_sql += \
 	schema/postgresql/check_table.sql \
 	schema/postgresql/check_write.sql \
 	schema/postgresql/claim_key.sql \
+	schema/postgresql/claim_key_set.sql \
 	schema/postgresql/claim_seq.sql \
 	schema/postgresql/claim_take.sql \
 	schema/postgresql/close_due.sql \
@@ -195,9 +201,11 @@ schema_sql += \
 	schema/postgresql/report_page.sql \
 	schema/postgresql/resend.sql \
 	schema/postgresql/result_add.sql \
+	schema/postgresql/result_add_set.sql \
 	schema/postgresql/result_by_msg.sql \
 	schema/postgresql/result_by_provider.sql \
 	schema/postgresql/result_drop.sql \
+	schema/postgresql/result_drop_set.sql \
 	schema/postgresql/result_orphan.sql \
 	schema/postgresql/result_req_keys.sql \
 	schema/postgresql/result_revise.sql \
@@ -232,6 +240,7 @@ schema_sql += \
 	schema/sqlite/accept.sql \
 	schema/sqlite/accept_fill.sql \
 	schema/sqlite/accept_older.sql \
+	schema/sqlite/accept_set.sql \
 	schema/sqlite/admin_agents.sql \
 	schema/sqlite/admin_ahead.sql \
 	schema/sqlite/admin_cancel.sql \
@@ -262,6 +271,7 @@ schema_sql += \
 	schema/sqlite/check_table.sql \
 	schema/sqlite/check_write.sql \
 	schema/sqlite/claim_key.sql \
+	schema/sqlite/claim_key_set.sql \
 	schema/sqlite/claim_mark.sql \
 	schema/sqlite/claim_pick.sql \
 	schema/sqlite/claim_seq.sql \
@@ -306,9 +316,11 @@ schema_sql += \
 	schema/sqlite/report_page.sql \
 	schema/sqlite/resend.sql \
 	schema/sqlite/result_add.sql \
+	schema/sqlite/result_add_set.sql \
 	schema/sqlite/result_by_msg.sql \
 	schema/sqlite/result_by_provider.sql \
 	schema/sqlite/result_drop.sql \
+	schema/sqlite/result_drop_set.sql \
 	schema/sqlite/result_orphan.sql \
 	schema/sqlite/result_req_keys.sql \
 	schema/sqlite/result_revise.sql \

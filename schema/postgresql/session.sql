@@ -5,3 +5,7 @@ SET datestyle = 'ISO, YMD';
 SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED;
 SET lock_timeout = '10s';
 SET jit = off;
+-- Every statement has its index; a plan that was made while the tables were empty must not stay a scan.
+SET enable_seqscan = off;
+SET enable_hashjoin = off;
+SET enable_mergejoin = off;
