@@ -16,8 +16,8 @@ enum { CTL_OK = 0, CTL_WARN = 1, CTL_FAIL = 2 };
 
 struct ctl {
 	const char *conf_path;
-	const char *socket;        /* --socket; NULL: from the configuration */
-	const char *user;          /* --user: database login other than the agent's */
+	const char *socket;	   /* --socket; NULL: from the configuration */
+	const char *user;	   /* --user: database login other than the agent's */
 	const char *password_file; /* --password-file */
 	bool is_json;
 	struct conf *conf;
@@ -83,7 +83,7 @@ int ctl_explain_id(struct ctl *c, struct store *s, int64_t msg_id, json_t **out)
 void ctl_print_result(int64_t msg_id, const struct admin_result *r);
 json_t *ctl_json_result(const struct admin_result *r);
 #define CTL_READER "a login that may read mtrelay's tables, such as the agent's own or the reader's"
-#define CTL_WRITER                       \
+#define CTL_WRITER \
 	"a login that may write mtrelay's tables, such as the agent's own or the application's"
 
 int ctl_status(struct ctl *c, int argc, char **argv);

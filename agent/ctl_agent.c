@@ -28,8 +28,8 @@ socket_path(struct ctl *c, int *status)
 static json_t *
 ask(struct ctl *c, int argc, char **argv, int *status)
 {
-	struct sockaddr_un sa = {.sun_family = AF_UNIX};
-	struct timeval limit = {WAIT_S, 0};
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	struct timeval limit = { WAIT_S, 0 };
 	json_error_t why;
 	json_t *root = NULL;
 	const char *path;
@@ -57,21 +57,26 @@ ask(struct ctl *c, int argc, char **argv, int *status)
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	answer = malloc(ANSWER_MAX);
 	if (fd < 0 || answer == NULL || connect(fd, (struct sockaddr *)&sa, sizeof sa) != 0) {
-		*status = errno == EACCES
-				  ? ctl_complain(c, EX_NOPERM,
-						 "%s may not be used by this user; run mtrelayctl as root or as a member of mtrelayd's group",
-						 path)
-				  : ctl_complain(c, EX_UNAVAILABLE,
-						 "no agent answers at %s (%s); is mtrelayd running?", path, strerror(errno));
+		*status =
+			errno == EACCES
+				? ctl_complain(c, EX_NOPERM,
+					       "%s may not be used by this user; run mtrelayctl as "
+					       "root or as a member of mtrelayd's group",
+					       path)
+				: ctl_complain(c, EX_UNAVAILABLE,
+					       "no agent answers at %s (%s); is mtrelayd running?",
+					       path, strerror(errno));
 		goto out;
 	}
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
 	if (send(fd, line, (size_t)used + 1, MSG_NOSIGNAL) == used + 1)
-		while (n < ANSWER_MAX - 1 && (got = recv(fd, answer + n, ANSWER_MAX - 1 - n, 0)) > 0)
+		while (n < ANSWER_MAX - 1 &&
+		       (got = recv(fd, answer + n, ANSWER_MAX - 1 - n, 0)) > 0)
 			n += (size_t)got;
 	root = json_loadb(answer, n, 0, &why);
 	if (root == NULL) {
-		*status = ctl_complain(c, EX_UNAVAILABLE, "the agent at %s gave no answer within %d s", path, WAIT_S);
+		*status = ctl_complain(c, EX_UNAVAILABLE,
+				       "the agent at %s gave no answer within %d s", path, WAIT_S);
 		goto out;
 	}
 	if (!json_is_true(json_object_get(root, "ok"))) {
@@ -113,15 +118,18 @@ is_true(const json_t *o, const char *key)
 static int
 judge(const json_t *root)
 {
-	const json_t *channels = json_object_get(json_object_get(root, "pipeline"), "channels"), *ch;
+	const json_t *channels = json_object_get(json_object_get(root, "pipeline"), "channels"),
+		     *ch;
 	size_t i;
 	int status = CTL_OK;
 
 	json_array_foreach(channels, i, ch)
 	{
-		if (strcmp(text_of(ch, "state"), "REFUSED") == 0 || strcmp(text_of(ch, "state"), "CLOSED") == 0)
+		if (strcmp(text_of(ch, "state"), "REFUSED") == 0 ||
+		    strcmp(text_of(ch, "state"), "CLOSED") == 0)
 			return CTL_FAIL;
-		if (strcmp(text_of(ch, "state"), "UP") != 0 && strcmp(text_of(ch, "state"), "STARTING") != 0)
+		if (strcmp(text_of(ch, "state"), "UP") != 0 &&
+		    strcmp(text_of(ch, "state"), "STARTING") != 0)
 			status = CTL_WARN;
 	}
 	if (is_true(root, "is_frozen") || !is_true(root, "database_ok"))
@@ -135,23 +143,27 @@ print_status(const json_t *root)
 	const json_t *p = json_object_get(root, "pipeline"), *ch, *lane;
 	size_t i;
 
-	printf("agent %s  version %s  process %lld  up %lld s  start %lld\n", text_of(root, "agent"),
-	       text_of(root, "version"), number_of(root, "pid"), number_of(root, "up_s"),
-	       number_of(root, "incarnation"));
-	printf("database %s  %s%s\n", text_of(root, "dialect"), is_true(root, "database_ok") ? "ok" : "NOT REACHED",
-	       is_true(root, "is_frozen") ? "  FROZEN (see the log, then mtrelayctl unfreeze)" : "");
+	printf("agent %s  version %s  process %lld  up %lld s  start %lld\n",
+	       text_of(root, "agent"), text_of(root, "version"), number_of(root, "pid"),
+	       number_of(root, "up_s"), number_of(root, "incarnation"));
+	printf("database %s  %s%s\n", text_of(root, "dialect"),
+	       is_true(root, "database_ok") ? "ok" : "NOT REACHED",
+	       is_true(root, "is_frozen") ? "  FROZEN (see the log, then mtrelayctl unfreeze)"
+					  : "");
 	if (is_true(root, "is_draining"))
 		printf("draining: no new claims\n");
-	printf("rows  waiting %lld  unknown %lld  held %lld  oldest due %lld s\n", number_of(root, "waiting"),
-	       number_of(root, "unknown"), number_of(root, "held"), number_of(root, "oldest_due_ms") / 1000);
-	printf("memory  messages %lld of %lld  to settle %lld  reports %lld\n", number_of(p, "in_memory"),
-	       number_of(p, "in_memory_most"), number_of(p, "settle_waiting"), number_of(p, "reports_waiting"));
+	printf("rows  waiting %lld  unknown %lld  held %lld  oldest due %lld s\n",
+	       number_of(root, "waiting"), number_of(root, "unknown"), number_of(root, "held"),
+	       number_of(root, "oldest_due_ms") / 1000);
+	printf("memory  messages %lld of %lld  to settle %lld  reports %lld\n",
+	       number_of(p, "in_memory"), number_of(p, "in_memory_most"),
+	       number_of(p, "settle_waiting"), number_of(p, "reports_waiting"));
 	json_array_foreach(json_object_get(p, "channels"), i, ch)
-		printf("channel %s  %s  room %lld  ready %lld  under way %lld  %s\n", text_of(ch, "name"),
-		       text_of(ch, "state"), number_of(ch, "room"), number_of(ch, "ready"), number_of(ch, "sent"),
-		       text_of(ch, "facts"));
-	json_array_foreach(json_object_get(root, "lanes"), i, lane)
-		printf("lane %s  busy %lld ms\n", text_of(lane, "name"), number_of(lane, "busy_ms"));
+		printf("channel %s  %s  room %lld  ready %lld  under way %lld  %s\n",
+		       text_of(ch, "name"), text_of(ch, "state"), number_of(ch, "room"),
+		       number_of(ch, "ready"), number_of(ch, "sent"), text_of(ch, "facts"));
+	json_array_foreach(json_object_get(root, "lanes"), i, lane) printf(
+		"lane %s  busy %lld ms\n", text_of(lane, "name"), number_of(lane, "busy_ms"));
 	if (*text_of(root, "last_error") != '\0')
 		printf("last trouble  %s\n", text_of(root, "last_error"));
 }

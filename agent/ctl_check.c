@@ -70,7 +70,8 @@ check_files(struct ctl_report *r, const struct conf *conf)
 	unsigned before = r->count[CTL_FAIL];
 	int fds[2];
 	FILE *f;
-	pid_t child;
+	pid_t child, got;
+	int ended = 0;
 
 	if (geteuid() == 0) {
 		pw = getpwnam(conf->agent.user);
@@ -96,9 +97,13 @@ check_files(struct ctl_report *r, const struct conf *conf)
 	if (f != NULL) {
 		say_problems(r, f);
 		fclose(f);
+	} else {
+		close(fds[0]);
 	}
-	while (waitpid(child, NULL, 0) < 0 && errno == EINTR)
-		continue;
+	while ((got = waitpid(child, &ended, 0)) < 0 && errno == EINTR)
+		;
+	if (f == NULL || got != child || ended != 0)
+		ctl_report_line(r, CTL_FAIL, "files", "could not all be looked at");
 	if (r->count[CTL_FAIL] == before)
 		ctl_report_line(r, CTL_OK, "files",
 				"those that the configuration names can be used by %s",

@@ -223,7 +223,7 @@ cancel_group(struct store *s, const char *group, struct admin_cancel *sum, struc
 {
 	int64_t ids[ADMIN_IDS_MAX], after = INT64_MIN;
 	size_t n;
-	enum rc rc;
+	enum rc rc = RC_OK;
 
 	do {
 		rc = store_admin_ids_by_group(s, group, after, ids, ADMIN_IDS_MAX, &n, e);
@@ -278,7 +278,8 @@ say_cancelled(struct ctl *c, const struct admin_cancel *k)
 	}
 	printf("waiting         %6" PRId64 "  end with 3007, unless another refusal is nearer\n",
 	       k->waiting);
-	printf("being sent      %6" PRId64 "  too late, unless they come back unsent\n", k->claimed);
+	printf("being sent      %6" PRId64 "  too late, unless they come back unsent\n",
+	       k->claimed);
 	printf("sent            %6" PRId64 "  too late\n", k->too_late);
 	printf("done            %6" PRId64 "  had their result already\n", k->done);
 	printf("unknown         %6" PRId64 "  no such message\n", k->unknown);

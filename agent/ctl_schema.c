@@ -17,6 +17,7 @@ enum action { ACTION_NONE, ACTION_PRINT, ACTION_GRANTS, ACTION_APPLY, ACTION_CHE
 struct request {
 	enum action action;
 	const char *dialect, *prefix;
+	char served[16]; /* the dialect that the server told */
 	struct schema_roles roles;
 };
 
@@ -126,7 +127,7 @@ ctl_need_session(struct ctl *c, struct schema_db *db)
 
 /* Dialect and prefix from the options, then from the configuration, at last from the server. */
 static int
-find_dialect(struct ctl *c, struct request *q, char *buf, size_t size)
+find_dialect(struct ctl *c, struct request *q)
 {
 	struct schema_db db;
 	int status;
@@ -147,8 +148,8 @@ find_dialect(struct ctl *c, struct request *q, char *buf, size_t size)
 		status = ctl_need_session(c, &db);
 		if (status != 0)
 			return status;
-		(void)text_copy(buf, size, db.dialect);
-		q->dialect = buf;
+		(void)text_copy(q->served, sizeof q->served, db.dialect);
+		q->dialect = q->served;
 		db.driver->close(db.session);
 	}
 	if (q->prefix == NULL)
@@ -159,12 +160,11 @@ find_dialect(struct ctl *c, struct request *q, char *buf, size_t size)
 static int
 print_script(struct ctl *c, struct request *q)
 {
-	char dialect[16];
 	struct err e;
 	enum rc rc;
 	int status;
 
-	status = find_dialect(c, q, dialect, sizeof dialect);
+	status = find_dialect(c, q);
 	if (status != 0)
 		return status;
 	rc = q->action == ACTION_PRINT

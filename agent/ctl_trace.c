@@ -47,9 +47,10 @@ static void PRINTF_LIKE(3, 4) add(struct trace *t, int64_t at_ms, const char *fm
 	if (t->n == t->max) {
 		struct line *more = realloc(t->lines, (t->max + 64) * sizeof *more);
 
-		t->is_full = more == NULL;
-		if (t->is_full)
+		if (more == NULL) {
+			t->is_full = true;
 			return;
+		}
 		t->lines = more;
 		t->max += 64;
 	}
@@ -197,32 +198,35 @@ print_lines(struct trace *t)
 {
 	char at[32];
 
-	qsort(t->lines, t->n, sizeof *t->lines, by_time);
+	if (t->n > 0)
+		qsort(t->lines, t->n, sizeof *t->lines, by_time);
 	for (size_t i = 0; i < t->n; i++)
 		printf("%s  %s\n", ctl_time(at, sizeof at, t->lines[i].at_ms), t->lines[i].text);
 }
 
 static void
-print_head(int64_t msg_id, const struct admin_row *r, const struct admin_result *last)
+print_row_head(const struct admin_row *r)
 {
 	char from[130], to[260];
 
-	printf("message %" PRId64, msg_id);
-	if (r != NULL) {
-		printf("  %s  %s, priority %d, from %s to %s", status_word(r->status), r->type,
-		       r->priority, mask_number(from, sizeof from, r->sender),
-		       mask_number(to, sizeof to, r->recipient));
-		if (r->asked_type[0] != '\0' && strcmp(r->asked_type, r->type) != 0)
-			printf(", asked as %s", r->asked_type);
-		if (r->req_key[0] != '\0')
-			printf("  request key %s", r->req_key);
-		if (r->owner[0] != '\0')
-			printf("  owner %s", r->owner);
-	} else {
-		printf("  done  %s  %s %s", last->sent_type, last->class, last->code);
-		if (last->req_key[0] != '\0')
-			printf("  request key %s", last->req_key);
-	}
+	printf("message %" PRId64 "  %s  %s, priority %d, from %s to %s", r->msg_id,
+	       status_word(r->status), r->type, r->priority,
+	       mask_number(from, sizeof from, r->sender), mask_number(to, sizeof to, r->recipient));
+	if (r->asked_type[0] != '\0' && strcmp(r->asked_type, r->type) != 0)
+		printf(", asked as %s", r->asked_type);
+	if (r->req_key[0] != '\0')
+		printf("  request key %s", r->req_key);
+	if (r->owner[0] != '\0')
+		printf("  owner %s", r->owner);
+	printf("\n");
+}
+
+static void
+print_result_head(int64_t msg_id, const struct admin_result *r)
+{
+	printf("message %" PRId64 "  done  %s  %s %s", msg_id, r->sent_type, r->class, r->code);
+	if (r->req_key[0] != '\0')
+		printf("  request key %s", r->req_key);
 	printf("\n");
 }
 
@@ -260,9 +264,10 @@ trace_one(struct ctl *c, struct store *s, int64_t msg_id, bool *found)
 			add_row(&t, &row);
 		for (size_t i = 0; i < n; i++)
 			add_result(&t, &results[i]);
-		if (is_waiting || n > 0)
-			print_head(msg_id, is_waiting ? &row : NULL,
-				   n > 0 ? &results[n - 1] : NULL);
+		if (is_waiting)
+			print_row_head(&row);
+		else if (n > 0)
+			print_result_head(msg_id, &results[n - 1]);
 		else
 			printf("message %" PRId64
 			       "  neither waiting nor with a result; what is left of it:\n",

@@ -12,7 +12,7 @@
 #include "agent/log.h"
 
 static const struct ctl_command commands[] = {
-#define CTL_DEF(name, function, args, sentence) {#name, args, sentence, function},
+#define CTL_DEF(name, function, args, sentence) { #name, args, sentence, function },
 #include "agent/ctl.def"
 #undef CTL_DEF
 };
@@ -55,7 +55,7 @@ ctl_fail(const struct ctl *c, const struct err *e)
 static bool
 lacks_right(const struct err *e)
 {
-	static const int mysql_codes[] = {1044, 1142, 1143, 1227, 1370};
+	static const int mysql_codes[] = { 1044, 1142, 1143, 1227, 1370 };
 	size_t i;
 
 	for (i = 0; i < sizeof mysql_codes / sizeof *mysql_codes; i++)
@@ -70,7 +70,9 @@ ctl_fail_as(const struct ctl *c, const struct err *e, const char *who)
 {
 	if (!lacks_right(e))
 		return ctl_fail(c, e);
-	return ctl_complain(c, EX_NOPERM, "%s. This needs %s: name that login by --user and --password-file, before the command",
+	return ctl_complain(c, EX_NOPERM,
+			    "%s. This needs %s: name that login by --user and --password-file, "
+			    "before the command",
 			    e->text, who);
 }
 
@@ -87,14 +89,15 @@ ctl_print_json(json_t *root)
 int
 ctl_need_conf(struct ctl *c)
 {
-	struct conf_problems p = {NULL, 0};
+	struct conf_problems p = { NULL, 0 };
 	enum rc rc;
 
 	if (c->conf != NULL)
 		return 0;
 	if (access(c->conf_path, R_OK) != 0 && errno == EACCES) {
 		return ctl_complain(c, EX_NOPERM,
-				    "%s may not be read by this user; run it as root or as the user of mtrelayd",
+				    "%s may not be read by this user; run it as root or as the "
+				    "user of mtrelayd",
 				    c->conf_path);
 	}
 	rc = conf_load(c->conf_path, &c->conf, &p);
@@ -151,13 +154,14 @@ print_help(FILE *f)
 {
 	size_t i;
 
-	fprintf(f, "usage: mtrelayctl [options] command [arguments]\n\n"
-		   "  -c, --config FILE         configuration (default %s)\n"
-		   "  -j, --json                one JSON object instead of text\n"
-		   "      --socket PATH         control socket of the agent\n"
-		   "      --user NAME           database login other than the agent's\n"
-		   "      --password-file FILE  and its password\n"
-		   "      --version, -h, --help\n\n",
+	fprintf(f,
+		"usage: mtrelayctl [options] command [arguments]\n\n"
+		"  -c, --config FILE         configuration (default %s)\n"
+		"  -j, --json                one JSON object instead of text\n"
+		"      --socket PATH         control socket of the agent\n"
+		"      --user NAME           database login other than the agent's\n"
+		"      --password-file FILE  and its password\n"
+		"      --version, -h, --help\n\n",
 		MTRELAY_CONF_FILE);
 	for (i = 0; i < sizeof commands / sizeof *commands; i++)
 		fprintf(f, "  %-9s %-32s %s\n", commands[i].name, commands[i].args,
@@ -189,16 +193,16 @@ int
 main(int argc, char **argv)
 {
 	static const struct option options[] = {
-		{"config", required_argument, NULL, 'c'},
-		{"json", no_argument, NULL, 'j'},
-		{"socket", required_argument, NULL, OPT_SOCKET},
-		{"user", required_argument, NULL, OPT_USER},
-		{"password-file", required_argument, NULL, OPT_PASSWORD},
-		{"version", no_argument, NULL, OPT_VERSION},
-		{"help", no_argument, NULL, 'h'},
-		{NULL, 0, NULL, 0},
+		{ "config", required_argument, NULL, 'c' },
+		{ "json", no_argument, NULL, 'j' },
+		{ "socket", required_argument, NULL, OPT_SOCKET },
+		{ "user", required_argument, NULL, OPT_USER },
+		{ "password-file", required_argument, NULL, OPT_PASSWORD },
+		{ "version", no_argument, NULL, OPT_VERSION },
+		{ "help", no_argument, NULL, 'h' },
+		{ NULL, 0, NULL, 0 },
 	};
-	struct ctl c = {.conf_path = MTRELAY_CONF_FILE};
+	struct ctl c = { .conf_path = MTRELAY_CONF_FILE };
 	int opt, status = EX_USAGE;
 	size_t i;
 
@@ -239,7 +243,8 @@ main(int argc, char **argv)
 		if (strcmp(commands[i].name, argv[optind]) == 0)
 			break;
 	if (i == sizeof commands / sizeof *commands) {
-		status = ctl_complain(&c, EX_USAGE, "there is no command \"%s\"; mtrelayctl --help lists them",
+		status = ctl_complain(&c, EX_USAGE,
+				      "there is no command \"%s\"; mtrelayctl --help lists them",
 				      argv[optind]);
 	} else {
 		argc -= optind;

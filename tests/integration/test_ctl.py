@@ -84,14 +84,16 @@ def test_apply_says_what_it_met_and_made(database, agent):
 
 def test_check_finds_nothing_where_all_is_well(database, sim, agent):
     a = agent(start=False)
-    done = a.ctl("check")
-    lines = check_lines(done)
+    done = a.ctl("check", check=False)
+    # The row format that MySQL 5.6 has by default cannot hold every message.
+    lines = [line for line in check_lines(done) if database.kind != "mysql56" or "row format Compact" not in line[2]]
     assert {level for level, _, _ in lines} == {"OK"}, done.stdout
+    assert done.returncode == (1 if database.kind == "mysql56" else 0)
     things = " ".join(thing for _, thing, _ in lines)
     for word in ("configuration", "files", "state_dir", "database", "table mt_send", "durability", "clock", "channel infobip"):
         assert word in things
-    got = a.ctl_json("check")
-    assert got["ok"] and got["worst"] == "OK" and len(got["lines"]) == len(lines)
+    got = a.ctl_json("check", check=False)
+    assert got["ok"] and len(got["lines"]) == len(check_lines(done)) and got["lines"][0]["thing"] == "configuration"
     assert not sim.truth() and database.count("send") == database.count("result") == 0
 
 
