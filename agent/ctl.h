@@ -76,8 +76,9 @@ json_t *ctl_json_time(int64_t ms);
 /* "5 s", "12 min", "3 h 10 min", "4 days" without a sign; returns buf (32 bytes are enough). */
 const char *ctl_span(char *buf, size_t size, int64_t ms);
 
-/* What keeps a message, one sentence each, printed (with --json put into *out). 0 done or on its way,
- * 1 it waits for something that ends by itself, 2 somebody must act or there is no such message. */
+/* What keeps a message, one sentence each, printed (with --json put into *out). 0 done or on
+ * its way, 1 it waits for something that ends by itself, 2 somebody must act or there is no such
+ * message. */
 int ctl_explain_id(struct ctl *c, struct store *s, int64_t msg_id, json_t **out);
 /* A result as one line of text; as an object. */
 void ctl_print_result(int64_t msg_id, const struct admin_result *r);

@@ -1,5 +1,5 @@
-/* ctl_check.c - mtrelayctl check: one line for each thing that mtrelayd needs, with the remedy. Sends
- * no message.
+/* ctl_check.c - mtrelayctl check: one line for each thing that mtrelayd needs, with the
+ * remedy. Sends no message.
  *
  * What mtrelayd does at its start is looked at by the same functions, so that both say the same
  * sentence. Files are looked at as the user that mtrelayd becomes, in a child process when this one

@@ -1,5 +1,5 @@
-/* ctl_explain.c - mtrelayctl explain: why is this row not going out, in the order in which it would be
- * stopped. */
+/* ctl_explain.c - mtrelayctl explain: why is this row not going out, in the order in which it
+ * would be stopped. */
 #include "config.h"
 #include <inttypes.h>
 #include <stdarg.h>

@@ -1,4 +1,5 @@
-/* ctl_report.c - what people and programs read: the lines of check and schema --check, times and spans. */
+/* ctl_report.c - what people and programs read: the lines of check and schema --check, times
+ * and spans. */
 #include "config.h"
 #include <stdarg.h>
 #include <stdio.h>
