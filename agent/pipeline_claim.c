@@ -158,7 +158,9 @@ claimed(struct pipeline *p, struct claim_job *cj)
 		return;
 	}
 	p->mismatch_logged = false;
-	p->claim_seq = cj->claim.claim_seq;
+	/* A claim of nothing was rolled back, and its count with it. */
+	if (cj->claim.got > 0)
+		p->claim_seq = cj->claim.claim_seq + 1;
 	/* A short claim empties the queue only when nobody else took what was seen. */
 	if (cj->claim.candidates < cj->claim.want)
 		p->due[cj->queue_at] = false;
