@@ -7,6 +7,7 @@
 #include "agent/log.h"
 #include "agent/pipeline.h"
 #include "agent/recover.h"
+#include "agent/text.h"
 
 #define APPLY_ROWS 200
 
@@ -113,6 +114,8 @@ replay_attempt(struct todo *t, const struct kept_attempt *a, const struct conf *
 	if (t->rc != RC_OK)
 		return t->rc;
 	ch = todo_add(t, &a->mark, true);
+	/* Where to ask: the claim did not know it yet. */
+	text_copy(ch->channel, sizeof ch->channel, a->mark.channel);
 	ch->delay_ms = a->mark.is_resend ? c->times.quiet_time_ms : c->times.unknown_look_ms;
 	if (found && is_lost_commit(&row, &a->mark)) {
 		ch->kind = CHANGE_TOUCHED;
@@ -272,6 +275,7 @@ recover_lost_commits(struct store *st, const struct journal_mark *marks, size_t 
 		c.client_key = marks[i].client_key;
 		c.new_type = MSG_TYPE_NONE;
 		c.delay_ms = delay_ms;
+		text_copy(c.channel, sizeof c.channel, marks[i].channel);
 		rc = store_apply(st, &c, 1, e);
 		if (rc == RC_OK && c.answer == CHANGED)
 			++*touched;
