@@ -25,22 +25,7 @@ def test_three_columns_are_enough(database, sim, agent, oracle):
     a.stop()
 
 
-@pytest.mark.parametrize("number,cls,starts", [
-    (1, "FAIL", ""),          # rejected in the answer
-    (2, "FAIL", "4"),         # undeliverable
-    (3, "FAIL", ""),          # expired at the provider
-    (6, "FAIL", ""),          # accepted, then reported as rejected
-    (7, "OK", "0000"),        # delivered to operator, then to handset
-    (9, "OK", "0000"),        # the report comes twice
-    (10, "OK", "0000"),       # intermediate report first
-    (14, "OK", "0000"),       # report before the answer
-    (17, "OK", "0000"),       # missing in the answer and taken: found by asking
-    (21, "OK", "0000"),       # a report that says duplicate is no failure
-])
-def test_each_fate_has_its_class(database, sim, agent, oracle, number, cls, starts):
-    if database.kind != "sqlite" and number in (3, 6, 7, 9, 10):
-        pytest.skip("a fate that does not depend on the database: once, on SQLite")
-    a = agent()
+def one_fate(database, a, oracle, number, cls, starts):
     good = [database.insert("010-2000-%04d" % i, "neighbour %d" % i) for i in range(3)]
     msg = database.insert(M % number, "fate")
     row = database.wait_result(msg, fail=a.dead_text, result_class=cls)
@@ -49,6 +34,41 @@ def test_each_fate_has_its_class(database, sim, agent, oracle, number, cls, star
         database.wait_result(g, result_class="OK")
     oracle.expect(msg, *good)
     oracle.check()
+
+
+@pytest.mark.parametrize("number,cls,starts", [
+    (1, "FAIL", "7099"),      # rejected in the answer
+    (2, "FAIL", "4"),         # undeliverable
+    (14, "OK", "0000"),       # report before the answer
+    (17, "OK", "0000"),       # missing in the answer and taken: found by asking
+    (21, "OK", "0000"),       # a report that says duplicate is no failure
+])
+def test_each_fate_has_its_class(database, sim, agent, oracle, number, cls, starts):
+    one_fate(database, agent(), oracle, number, cls, starts)
+
+
+def test_missing_in_the_answer_and_not_taken_is_sent_again_after_the_quiet_time(database, sim, agent, oracle):
+    a = agent()
+    sim.config(rejected_ids="free")
+    sim.rule(missing="refused", match={"to": "821055556666"}, times=1)
+    msg = database.insert("010-5555-6666", "twice handed over, once received")
+    database.wait_result(msg, 30, fail=a.dead_text, result_class="OK", try_no=2)
+    oracle.expect(msg)
+    oracle.check()
+
+
+@pytest.mark.db("sqlite")
+@pytest.mark.parametrize("number,cls,starts", [
+    (3, "FAIL", "4011"),      # expired at the provider
+    (6, "FAIL", ""),          # accepted, then reported as rejected
+    (7, "OK", "0000"),        # delivered to operator, then to handset
+    (9, "OK", "0000"),        # the report comes twice
+    (10, "OK", "0000"),       # intermediate report first
+    (15, "FAIL", "6"),        # flooding filter
+    (20, "FAIL", "9099"),     # a status that no map knows: class by its group
+])
+def test_fates_that_do_not_depend_on_the_database(database, sim, agent, oracle, number, cls, starts):
+    one_fate(database, agent(), oracle, number, cls, starts)
 
 
 def test_a_batch_that_was_taken_in_part(database, sim, agent, oracle):

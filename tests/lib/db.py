@@ -483,7 +483,8 @@ class MariaDB(Server):
         certs = os.path.join(self.dir, "certs")
         return [find("mariadbd", "mysqld"), "--no-defaults"] + self._user() + [
             "--datadir=" + os.path.join(self.dir, "data"), "--socket=" + self.socket, "--port=%d" % self.port,
-            "--pid-file=" + os.path.join(self.dir, "pid"), "--bind-address=127.0.0.1", "--skip-name-resolve",
+            "--pid-file=" + os.path.join(self.dir, "pid"), "--tmpdir=" + self.dir, "--bind-address=127.0.0.1",
+            "--skip-name-resolve",
             "--skip-log-bin", "--performance-schema=OFF", "--character-set-server=utf8mb4",
             "--innodb-buffer-pool-size=64M", "--innodb-log-file-size=64M", "--innodb-flush-log-at-trx-commit=1",
             "--max-connections=200", "--ssl-ca=" + os.path.join(certs, "ca.pem"),
