@@ -212,9 +212,14 @@ enum rc store_list_own(struct store *s, int64_t after, bool overdue_only, struct
 enum rc store_row_read(struct store *s, int64_t msg_id, struct store_row *row, bool *found,
 		       struct err *e) MUST_USE;
 /* Rows in UNKNOWN whose next look is due, ours or of agents whose lease is over (they become ours); their next look moves
- * 60 s on so that nobody else takes them meanwhile. */
+ * half a row lease on so that nobody else takes them meanwhile. */
 enum rc store_take_unknown(struct store *s, struct store_row *rows, size_t max, size_t *n,
 			   struct err *e) MUST_USE;
+/* Rows in ACCEPTED that no report came for and that are near their close time, ours or of agents whose lease is over: each of them
+ * at most twice, lead_ms and again a quarter of it before the close. The row remembers it in hold_code ('ASK1', 'ASK2'), which
+ * means nothing else in ACCEPTED; nothing else of it changes, not even the fence. */
+enum rc store_take_silent(struct store *s, int64_t lead_ms, struct store_row *rows, size_t max,
+			  size_t *n, struct err *e) MUST_USE;
 
 struct store_care {
 	unsigned limit; /* rows a step */

@@ -12,7 +12,6 @@
  * DIAGNOSTICS: the first failing step ends the call; what the steps before it did stays done. */
 
 #define STEP_MAX STORE_LIST_MAX
-#define TAKE_MS 60000
 #define TYPES_PER_PASS 64
 
 struct candidate {
@@ -108,6 +107,8 @@ change_rows(struct store *s, const char *statement, struct candidate *c, size_t 
 static size_t
 bounded(unsigned limit)
 {
+	if (limit == 0)
+		return 1;
 	return limit < STEP_MAX ? limit : STEP_MAX;
 }
 
@@ -519,7 +520,8 @@ take_rows(struct store *s, const struct candidate *c, size_t n, bool *taken, str
 
 		a[0] = store_v_text(s->cfg->agent_id);
 		a[1] = v_int(s->cfg->incarnation);
-		a[2] = v_int(TAKE_MS);
+		/* As long as somebody who took them may need to ask; after a kill they come back by themselves. */
+		a[2] = v_int(s->cfg->row_lease_ms / 2);
 		a[3] = v_int(s->cfg->close_after_ms);
 		a[4] = v_int(c[i].msg_id);
 		a[5] = v_int(c[i].fence);
@@ -570,6 +572,93 @@ store_take_unknown(struct store *s, struct store_row *rows, size_t max, size_t *
 		if (there[i] && st[i].row.status == ROW_UNKNOWN)
 			rows[(*n)++] = st[i].row;
 	free(st);
+	return rc;
+}
+
+/* ---- accepted, and silent until near the close ---- */
+
+/* In the order of the alphabet: a row is asked for once under each mark. */
+static const char *const silent_marks[] = { "ASK1", "ASK2" };
+
+static enum rc
+mark_silent(struct store *s, const char *mark, const struct candidate *c, size_t n, bool *taken,
+	    struct err *e)
+{
+	struct db_value args[4 * STEP_MAX];
+	int64_t affected[STEP_MAX];
+	enum rc rc;
+
+	for (size_t i = 0; i < n; i++) {
+		args[4 * i] = store_v_text(mark);
+		args[4 * i + 1] = v_int(c[i].msg_id);
+		args[4 * i + 2] = v_int(c[i].fence);
+		args[4 * i + 3] = store_v_text(mark);
+	}
+	rc = store_begin(s, e);
+	if (rc != RC_OK)
+		return rc;
+	rc = store_run_many(s, "silent_mark", args, n, affected, e);
+	if (rc == RC_OK)
+		rc = commit_care(s, e);
+	if (rc != RC_OK)
+		store_rollback(s);
+	for (size_t i = 0; rc == RC_OK && i < n; i++)
+		taken[i] = affected[i] == 1;
+	return rc;
+}
+
+static enum rc
+take_silent(struct store *s, int64_t lead_ms, const char *mark, struct store_row *rows, size_t max,
+	    size_t *n, struct err *e)
+{
+	size_t limit = max < STEP_MAX ? max : STEP_MAX;
+	const struct db_value args[] = { v_int(lead_ms), store_v_text(mark),
+					 store_v_text(s->cfg->agent_id), v_int((int64_t)limit) };
+	struct candidate found[STEP_MAX];
+	struct row_state *st = NULL;
+	int64_t ids[STEP_MAX];
+	bool taken[STEP_MAX], there[STEP_MAX];
+	size_t many, used = 0;
+	enum rc rc = collect(s, "silent_due", args, COUNT_OF(args), true, found, limit, &many, e);
+
+	*n = 0;
+	if (rc != RC_OK)
+		return rc;
+	many = only(found, many, false);
+	if (many == 0)
+		return RC_OK;
+	qsort(found, many, sizeof found[0], by_msg);
+	rc = mark_silent(s, mark, found, many, taken, e);
+	for (size_t i = 0; rc == RC_OK && i < many; i++)
+		if (taken[i])
+			ids[used++] = found[i].msg_id;
+	if (rc != RC_OK || used == 0)
+		return rc;
+	st = calloc(used, sizeof *st);
+	if (st == NULL)
+		return err_set(e, RC_NOMEM, 0, "store.take", "no memory");
+	rc = store_states(s, ids, used, st, there, e);
+	for (size_t i = 0; rc == RC_OK && i < used; i++)
+		if (there[i] && st[i].row.status == ROW_ACCEPTED)
+			rows[(*n)++] = st[i].row;
+	free(st);
+	return rc;
+}
+
+enum rc
+store_take_silent(struct store *s, int64_t lead_ms, struct store_row *rows, size_t max, size_t *n,
+		  struct err *e)
+{
+	size_t last = 0;
+	enum rc rc;
+
+	/* Those nearest to their close first. */
+	rc = take_silent(s, lead_ms / 4, silent_marks[1], rows, max, &last, e);
+	*n = last;
+	if (rc != RC_OK || last == max)
+		return rc;
+	rc = take_silent(s, lead_ms, silent_marks[0], rows + last, max - last, n, e);
+	*n += last;
 	return rc;
 }
 

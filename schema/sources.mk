@@ -101,6 +101,8 @@ schema_sql += \
 	schema/mysql/schema_version.sql \
 	schema/mysql/schema_version_set.sql \
 	schema/mysql/session.sql \
+	schema/mysql/silent_due.sql \
+	schema/mysql/silent_mark.sql \
 	schema/mysql/touched.sql \
 	schema/mysql/try_accept.sql \
 	schema/mysql/try_add.sql \
@@ -215,6 +217,8 @@ schema_sql += \
 	schema/postgresql/schema_version.sql \
 	schema/postgresql/schema_version_set.sql \
 	schema/postgresql/session.sql \
+	schema/postgresql/silent_due.sql \
+	schema/postgresql/silent_mark.sql \
 	schema/postgresql/touched.sql \
 	schema/postgresql/try_accept.sql \
 	schema/postgresql/try_add.sql \
@@ -330,6 +334,8 @@ schema_sql += \
 	schema/sqlite/schema_version.sql \
 	schema/sqlite/schema_version_set.sql \
 	schema/sqlite/session.sql \
+	schema/sqlite/silent_due.sql \
+	schema/sqlite/silent_mark.sql \
 	schema/sqlite/touched.sql \
 	schema/sqlite/try_accept.sql \
 	schema/sqlite/try_add.sql \

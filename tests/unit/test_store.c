@@ -3,6 +3,7 @@
  * MTRELAY_STORE_DRIVER, _CONNECTION, _HOST, _PORT, _SOCKET, _NAME, _USER, _PASSWORD. The tables are made and emptied. */
 #include "config.h"
 #include <inttypes.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -354,8 +355,13 @@ test_every_statement_prepares(void **state)
 		q.text = buf_text(&text);
 		if (strstr(src->args, "ids") != NULL)
 			q.nargs++;
-		if (driver->prepare(raw, &q, &stmt, &e) != RC_OK)
-			fail_msg("%s: %s", src->name, e.text);
+		if (driver->prepare(raw, &q, &stmt, &e) != RC_OK) {
+			/* MySQL before 8.0 and MariaDB before 10.6 cannot take JSON apart: row by row there. */
+			if (strcmp(src->args, "rows") != 0)
+				fail_msg("%s: %s", src->name, e.text);
+			buf_free(&text);
+			continue;
+		}
 		driver->finish(stmt);
 		buf_free(&text);
 	}
@@ -2002,6 +2008,119 @@ test_torture_claim(void **state)
 	}
 }
 
+/* ---- two agents at once ---- */
+
+#define RACE_ROWS 400
+
+struct racer {
+	pthread_t thread;
+	struct store_config cfg;
+	struct store *st;
+	int64_t seq;
+	unsigned claimed, again;
+	char failure[300];
+};
+
+static enum rc
+race_turn(struct racer *r, bool *empty, struct err *e)
+{
+	struct message *out[25];
+	struct change c[25];
+	struct store_claim k = {
+		.queue = { MSG_TYPE_SMS, 1 }, .want = 25, .claim_seq = r->seq, .out = out
+	};
+	enum rc rc;
+
+	k.batch = batch_new(1 << 20);
+	rc = store_claim(r->st, &k, e);
+	*empty = rc == RC_OK && k.candidates == 0;
+	if (rc == RC_OK && k.got > 0)
+		r->seq++;
+	for (int pass = 0; rc == RC_OK && pass < 2; pass++) {
+		for (unsigned i = 0; i < k.got; i++) {
+			int64_t fence = pass == 0 ? out[i]->fence : c[i].new_fence;
+
+			c[i] = change_of(pass == 0 ? CHANGE_ACCEPT : CHANGE_RESULT, out[i]);
+			c[i].fence = fence;
+			set_result(&c[i], RESULT_OK, "0000");
+		}
+		do {
+			rc = store_apply(r->st, c, k.got, e);
+			r->again += rc == RC_AGAIN;
+		} while (rc == RC_AGAIN);
+		for (unsigned i = 0; rc == RC_OK && i < k.got; i++)
+			if (c[i].answer != CHANGED)
+				return err_set(e, RC_BUG, 0, "race", "answer %d in pass %d",
+					       (int)c[i].answer, pass);
+	}
+	if (rc == RC_OK)
+		r->claimed += k.got;
+	batch_free(k.batch);
+	return rc;
+}
+
+static void *
+race(void *arg)
+{
+	struct racer *r = arg;
+	bool empty = false;
+
+	while (!empty) {
+		struct err e = { 0 };
+		enum rc rc = race_turn(r, &empty, &e);
+
+		r->again += rc == RC_AGAIN;
+		if (rc != RC_OK && rc != RC_AGAIN) {
+			(void)snprintf(r->failure, sizeof r->failure, "%s: %s", rc_name(rc),
+				       e.text);
+			break;
+		}
+	}
+	return NULL;
+}
+
+static void
+test_two_agents(void **state)
+{
+	struct racer r[2];
+	unsigned sum = 0;
+
+	(void)state;
+	if (is_mem)
+		skip();
+	memset(r, 0, sizeof r);
+	for (int i = 0; i < RACE_ROWS; i++)
+		(void)insert("SMS");
+	for (int i = 0; i < 2; i++) {
+		struct store_agent a = {
+			.journal_id = "j", .boot_id = "b", .host = "h", .version = "0"
+		};
+		struct store_registration reg;
+
+		r[i].cfg = cfg;
+		r[i].cfg.agent_id = i == 0 ? "racer-1" : "racer-2";
+		OK(store_open(&r[i].cfg, &r[i].st, E));
+		OK(store_register(r[i].st, &a, &reg, E));
+		r[i].seq = reg.claim_seq;
+	}
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(pthread_create(&r[i].thread, NULL, race, &r[i]), 0);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(pthread_join(r[i].thread, NULL), 0);
+		store_close(r[i].st);
+		if (r[i].failure[0] != '\0')
+			fail_msg("racer %d: %s", i, r[i].failure);
+		sum += r[i].claimed;
+	}
+	assert_int_equal(sum, RACE_ROWS);
+	assert_int_equal(
+		number("SELECT COUNT(*) FROM mt_result WHERE try_no = 1 AND result_class = 'OK'"),
+		RACE_ROWS);
+	assert_int_equal(number("SELECT COUNT(*) FROM mt_send"), 0);
+	printf("# %u and %u rows, %u times again\n", r[0].claimed, r[1].claimed,
+	       r[0].again + r[1].again);
+}
+
 /* ---- speed: not a test of a machine, but of a statement that forgot its index ---- */
 
 /* Many reserved and many held rows beside those that are due: nothing may become slower. */
@@ -2261,6 +2380,7 @@ main(void)
 		CASE(test_torture_apply),
 		CASE(test_torture_reports),
 		CASE(test_torture_claim),
+		CASE(test_two_agents),
 		CASE(test_bench),
 	};
 
