@@ -53,6 +53,11 @@ enum rc pipeline_reload(struct pipeline *p, struct conf *conf, struct err *e) MU
 bool pipeline_has(const struct pipeline *p, int64_t msg_id);
 /* Rows in UNKNOWN that store_take_unknown() gave us: resolved by the channel's ability and the route's policy. */
 void pipeline_resolve(struct pipeline *p, const struct store_row *rows, size_t n);
+/* Is there a channel that could be asked now about messages without a report? */
+bool pipeline_may_ask(const struct pipeline *p);
+/* Rows in ACCEPTED that store_take_silent() gave us: an outcome that the channel knows by now is taken as a report, any other answer
+ * changes nothing. */
+void pipeline_ask_silent(struct pipeline *p, const struct store_row *rows, size_t n);
 /* A change that did not come from a message in memory (recovery, overdue rows); copied. */
 void pipeline_change(struct pipeline *p, const struct change *c);
 /* Reports from the journal of the last start. */

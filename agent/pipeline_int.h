@@ -12,6 +12,7 @@ struct event;
 #define CHANNELS_MAX 16
 #define WIRE_MAX 2000  /* messages in one request, the upper bound of channels.batch */
 #define REPORT_PAGES 4 /* pages that may wait for the database before no further one is pulled */
+#define RESEND_ROWS 100
 #define ATTEMPTS_MAX 3 /* automatic re-sends of one leg stop here */
 #define GENERATIONS_MAX 60 /* a provider that refuses "for now" this often has refused */
 #define BACKOFF_FIRST_MS 200
@@ -97,14 +98,16 @@ struct sync_job {
 	int why;
 };
 
+/* Rows of one channel that are sent again by one transaction; the arrays lie behind the struct. */
 struct resend_job {
 	struct db_job db;
 	struct pipeline *p;
 	struct way *way;
-	struct store_resend r;
+	struct store_row *rows;
+	struct store_resend *r;
+	struct message **out;
+	size_t n, max, got;
 	struct batch *batch;
-	struct message *out[1];
-	size_t got;
 	int64_t deadline_boot_ms;
 };
 
@@ -140,7 +143,7 @@ struct pipeline {
 	struct report_wait *report_head, **report_tail;
 	size_t report_count;
 	struct report_job report;
-	size_t resends;
+	size_t resends; /* rows */
 	size_t syncs;
 
 	bool is_draining, is_stopped, is_frozen, is_paused, mismatch_logged;

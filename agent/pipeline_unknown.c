@@ -43,80 +43,6 @@ row_change(struct pipeline *p, const struct store_row *r, enum change_kind kind,
 	pipeline_change(p, &c);
 }
 
-static enum rc
-resend_run(struct store *st, struct db_job *j, struct err *e)
-{
-	struct resend_job *rj = (struct resend_job *)j;
-
-	return store_resend(st, &rj->r, 1, rj->batch, rj->out, &rj->got, e);
-}
-
-static void
-resend_done(struct db_job *j)
-{
-	struct resend_job *rj = (struct resend_job *)j;
-	struct pipeline *p = rj->p;
-	struct validate_rules rules;
-	struct verdict v;
-	struct message *m;
-
-	p->resends--;
-	if (j->rc == RC_UNSURE)
-		p->claim_unsure = true; /* the row may be ours in SENDING: found as an orphan */
-	if (j->rc != RC_OK || rj->got == 0) {
-		if (j->rc != RC_OK && j->rc != RC_AGAIN)
-			log_err(LOG_LEVEL_WARN, "resend.failed", &j->err, "id=%" PRId64,
-				rj->r.msg_id);
-		batch_free(rj->batch);
-		free(rj);
-		return;
-	}
-	m = rj->out[0];
-	msg_move(m, AT_NONE, AT_PIPELINE);
-	m->deadline_boot_ms = rj->deadline_boot_ms;
-	pipeline_table_add(p, m);
-	stat_inc(STAT_resends);
-	way_rules(p, &rules);
-	/* The rules held when it was first sent; they are run again only for the wire forms. A re-send stays on its channel. */
-	validate_message(m, &rules, &v);
-	if (v.kind != VERDICT_SEND || p->is_draining || !way_is_open(p, rj->way)) {
-		settle_give_back(p, m, AT_PIPELINE);
-	} else {
-		validate_apply(&v, m);
-		way_enqueue(rj->way, m);
-	}
-	free(rj);
-	pipeline_pump(p);
-}
-
-static void
-resend(struct pipeline *p, struct way *w, const struct store_row *r, bool new_generation)
-{
-	struct resend_job *rj;
-
-	if (w == NULL || p->is_draining || p->is_frozen || way_room(p, w) == 0 ||
-	    p->in_memory + p->resends >= (size_t)p->conf->limits.in_flight) {
-		row_change(p, r, CHANGE_LOOK, 10000);
-		return;
-	}
-	rj = calloc(1, sizeof *rj);
-	if (rj == NULL || (rj->batch = batch_new(BATCH_CAP_BYTES)) == NULL)
-		abort();
-	rj->p = p;
-	rj->way = w;
-	rj->r = (struct store_resend){ .msg_id = r->msg_id,
-				       .fence = r->fence,
-				       .new_generation = new_generation };
-	rj->deadline_boot_ms = clock_boot_ms() + p->conf->times.write_deadline_ms;
-	rj->db.run = resend_run;
-	rj->db.done = resend_done;
-	p->resends++;
-	if (session_submit(p->env.claim, &rj->db, false) != RC_OK) {
-		rj->db.rc = RC_AGAIN;
-		resend_done(&rj->db);
-	}
-}
-
 /* The growing distance between looks at one row. */
 static int64_t
 next_look_ms(const struct pipeline *p, const struct store_row *r)
@@ -130,12 +56,140 @@ next_look_ms(const struct pipeline *p, const struct store_row *r)
 	return wait;
 }
 
+static enum rc
+resend_run(struct store *st, struct db_job *j, struct err *e)
+{
+	struct resend_job *rj = (struct resend_job *)j;
+
+	return store_resend(st, rj->r, rj->n, rj->batch, rj->out, &rj->got, e);
+}
+
+static bool
+is_among(int64_t msg_id, struct message *const *m, size_t n)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		if (m[i]->msg_id == msg_id)
+			return true;
+	return false;
+}
+
+static void
+resend_done(struct db_job *j)
+{
+	struct resend_job *rj = (struct resend_job *)j;
+	struct pipeline *p = rj->p;
+	struct validate_rules rules;
+	struct verdict v;
+	struct message *m;
+	size_t i;
+
+	p->resends -= rj->n;
+	if (j->rc == RC_UNSURE || j->rc == RC_LOST)
+		p->claim_unsure = true; /* rows may be ours in SENDING: found as orphans */
+	if (j->rc != RC_OK) {
+		rj->got = 0;
+		if (j->rc != RC_AGAIN)
+			log_err(LOG_LEVEL_WARN, "resend.failed", &j->err, "rows=%zu", rj->n);
+	}
+	way_rules(p, &rules);
+	for (i = 0; i < rj->got; i++) {
+		m = rj->out[i];
+		msg_move(m, AT_NONE, AT_PIPELINE);
+		m->deadline_boot_ms = rj->deadline_boot_ms;
+		pipeline_table_add(p, m);
+		stat_inc(STAT_resends);
+		/* The rules held when it was first sent; they are run again only for the wire forms. A re-send stays on its
+		 * channel. */
+		validate_message(m, &rules, &v);
+		if (v.kind != VERDICT_SEND || p->is_draining || !way_is_open(p, rj->way)) {
+			settle_give_back(p, m, AT_PIPELINE);
+		} else {
+			validate_apply(&v, m);
+			way_enqueue(rj->way, m);
+		}
+	}
+	/* The others were put off for the time of the question; whoever is still UNKNOWN is looked at again. */
+	for (i = 0; i < rj->n; i++)
+		if (!is_among(rj->rows[i].msg_id, rj->out, rj->got))
+			row_change(p, &rj->rows[i], CHANGE_LOOK, next_look_ms(p, &rj->rows[i]));
+	if (rj->got == 0)
+		batch_free(rj->batch);
+	free(rj);
+	pipeline_pump(p);
+}
+
+/* Hands over what resend() has collected; rj may be NULL. */
+static void
+resend_submit(struct pipeline *p, struct resend_job *rj)
+{
+	if (rj == NULL)
+		return;
+	rj->deadline_boot_ms = clock_boot_ms() + p->conf->times.write_deadline_ms;
+	rj->db.run = resend_run;
+	rj->db.done = resend_done;
+	p->resends += rj->n;
+	if (session_submit(p->env.claim, &rj->db, false) != RC_OK) {
+		rj->db.rc = RC_AGAIN;
+		resend_done(&rj->db);
+	}
+}
+
+static struct resend_job *
+resend_job_new(struct pipeline *p, struct way *w)
+{
+	/* Four long texts a row at most: the batch must take them all, or none of them would ever go. */
+	size_t most = BATCH_CAP_BYTES / (4 * (size_t)p->conf->limits.body_bytes + 8192);
+	struct resend_job *rj;
+
+	if (most > RESEND_ROWS)
+		most = RESEND_ROWS;
+	if (most == 0)
+		most = 1;
+	rj = calloc(1, sizeof *rj + most * (sizeof *rj->rows + sizeof *rj->r + sizeof *rj->out));
+	if (rj == NULL || (rj->batch = batch_new(BATCH_CAP_BYTES)) == NULL)
+		abort();
+	rj->p = p;
+	rj->way = w;
+	rj->max = most;
+	rj->rows = (struct store_row *)(rj + 1);
+	rj->r = (struct store_resend *)(rj->rows + most);
+	rj->out = (struct message **)(rj->r + most);
+	return rj;
+}
+
+/* Collects the row into *rj, which is handed over when it is full and by resend_submit(). */
+static void
+resend(struct pipeline *p, struct way *w, const struct store_row *r, bool new_generation,
+       struct resend_job **rj)
+{
+	size_t waiting = *rj != NULL ? (*rj)->n : 0;
+
+	if (p->is_draining || p->is_frozen || way_room(p, w) <= p->resends + waiting ||
+	    p->in_memory + p->resends + waiting >= (size_t)p->conf->limits.in_flight) {
+		row_change(p, r, CHANGE_LOOK, next_look_ms(p, r));
+		return;
+	}
+	if (*rj == NULL)
+		*rj = resend_job_new(p, w);
+	(*rj)->rows[(*rj)->n] = *r;
+	(*rj)->r[(*rj)->n++] = (struct store_resend){ .msg_id = r->msg_id,
+						      .fence = r->fence,
+						      .new_generation = new_generation };
+	if ((*rj)->n == (*rj)->max) {
+		resend_submit(p, *rj);
+		*rj = NULL;
+	}
+}
+
 void
 unknown_on_resolved(void *owner, struct query *q, size_t n)
 {
 	struct way *w = owner;
 	struct pipeline *p = w->p;
 	struct change c;
+	struct resend_job *rj = NULL;
 	struct store_row row;
 	size_t i;
 
@@ -144,6 +198,10 @@ unknown_on_resolved(void *owner, struct query *q, size_t n)
 		struct store_row *r = &((struct store_row *)(q + n))[i];
 
 		row = *r;
+		/* Only a report was missing: anything but an outcome leaves the row to its close time. */
+		if (row.status == ROW_ACCEPTED &&
+		    (q[i].kind != RESOLVE_ACCEPTED || q[i].report.class == REPORT_PENDING))
+			continue;
 		switch (q[i].kind) {
 		case RESOLVE_ACCEPTED:
 			stat_inc(STAT_unknown_resolved);
@@ -175,13 +233,14 @@ unknown_on_resolved(void *owner, struct query *q, size_t n)
 			else if (row.try_no > ATTEMPTS_MAX)
 				row_change(p, &row, CHANGE_HOLD, 0);
 			else
-				resend(p, w, &row, false);
+				resend(p, w, &row, false, &rj);
 			break;
 		case RESOLVE_FAILED:
 			row_change(p, &row, CHANGE_LOOK, next_look_ms(p, &row));
 			break;
 		}
 	}
+	resend_submit(p, rj);
 	free(q);
 }
 
@@ -206,8 +265,46 @@ ask(struct pipeline *p, struct way *w, const struct store_row *rows, size_t n)
 		return;
 	w->queries -= n;
 	for (i = 0; i < n; i++)
-		row_change(p, &rows[i], CHANGE_LOOK, next_look_ms(p, &rows[i]));
+		if (rows[i].status == ROW_UNKNOWN)
+			row_change(p, &rows[i], CHANGE_LOOK, next_look_ms(p, &rows[i]));
 	free(q);
+}
+
+static bool
+may_ask(const struct way *w)
+{
+	return w->ch != NULL && w->driver->caps(w->ch)->query_by_key && w->queries == 0;
+}
+
+bool
+pipeline_may_ask(const struct pipeline *p)
+{
+	size_t i;
+
+	for (i = 0; i < p->way_count; i++)
+		if (may_ask(&p->ways[i]))
+			return true;
+	return false;
+}
+
+void
+pipeline_ask_silent(struct pipeline *p, const struct store_row *rows, size_t n)
+{
+	struct store_row *list = calloc(n + 1, sizeof *list);
+	size_t i, k, count;
+
+	if (list == NULL)
+		abort();
+	for (k = 0; k < p->way_count; k++) {
+		count = 0;
+		for (i = 0; i < n; i++)
+			if (strcmp(rows[i].channel, p->ways[k].name) == 0)
+				list[count++] = rows[i];
+		if (count > 0 && p->ways[k].ch != NULL &&
+		    p->ways[k].driver->caps(p->ways[k].ch)->query_by_key)
+			ask(p, &p->ways[k], list, count);
+	}
+	free(list);
 }
 
 /* A row that was handed over and still says AUTO (another agent's, by its lease): SMS or LMS, the
@@ -228,6 +325,7 @@ pipeline_resolve(struct pipeline *p, const struct store_row *rows, size_t n)
 {
 	const struct conf_route *route;
 	const struct channel_caps *caps;
+	struct resend_job *rj;
 	struct store_row *list;
 	struct way *w;
 	size_t i, k, count;
@@ -238,6 +336,7 @@ pipeline_resolve(struct pipeline *p, const struct store_row *rows, size_t n)
 	for (k = 0; k <= p->way_count; k++) {
 		w = k < p->way_count ? &p->ways[k] : NULL;
 		count = 0;
+		rj = NULL;
 		for (i = 0; i < n; i++) {
 			if (way_find(p, rows[i].channel) != w || pipeline_has(p, rows[i].msg_id))
 				continue;
@@ -259,14 +358,15 @@ pipeline_resolve(struct pipeline *p, const struct store_row *rows, size_t n)
 					row_change(p, &rows[i], CHANGE_HOLD, 0);
 				else
 					resend(p, w, &rows[i],
-					       rows[i].since_first_ms >= caps->dedup_window_ms);
+					       rows[i].since_first_ms >= caps->dedup_window_ms,
+					       &rj);
 				break;
 			case CONF_UNKNOWN_AUTO:
 				/* A tenth of the window is kept as a margin for clocks that are not ours. */
 				if (rows[i].since_first_ms <
 					    caps->dedup_window_ms - caps->dedup_window_ms / 10 &&
 				    rows[i].try_no <= ATTEMPTS_MAX)
-					resend(p, w, &rows[i], false);
+					resend(p, w, &rows[i], false, &rj);
 				else if (caps->query_by_key)
 					list[count++] = rows[i];
 				else
@@ -274,6 +374,7 @@ pipeline_resolve(struct pipeline *p, const struct store_row *rows, size_t n)
 				break;
 			}
 		}
+		resend_submit(p, rj);
 		if (count > 0)
 			ask(p, w, list, count);
 	}

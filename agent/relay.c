@@ -33,6 +33,7 @@
 #define CARE_ROUNDS 40
 #define WALK_STEP 5000
 #define UNKNOWN_ROWS 200
+#define SILENT_LEAD_MS INT64_C(3600000)
 #define COUNT_EVERY_MS 60000
 #define CLOCK_BACK_MS 5000
 #define CONNECT_WAIT_MS 1000
@@ -52,8 +53,9 @@ struct care_job {
 	struct db_job db;
 	struct relay *r;
 	struct store_care care;
-	struct store_row unknown[UNKNOWN_ROWS], overdue[UNKNOWN_ROWS];
-	size_t unknown_count, overdue_count;
+	struct store_row unknown[UNKNOWN_ROWS], overdue[UNKNOWN_ROWS], silent[UNKNOWN_ROWS];
+	size_t unknown_count, overdue_count, silent_count;
+	int64_t silent_lead_ms; /* 0: nobody could be asked */
 	bool busy;
 };
 
@@ -360,6 +362,9 @@ care_run(struct store *st, struct db_job *j, struct err *e)
 		rc = store_take_unknown(st, c->unknown, UNKNOWN_ROWS, &c->unknown_count, e);
 	if (rc == RC_OK)
 		rc = store_list_own(st, 0, true, c->overdue, UNKNOWN_ROWS, &c->overdue_count, e);
+	if (rc == RC_OK && c->silent_lead_ms > 0)
+		rc = store_take_silent(st, c->silent_lead_ms, c->silent, UNKNOWN_ROWS,
+				       &c->silent_count, e);
 	return rc;
 }
 
@@ -385,6 +390,8 @@ care_done(struct db_job *j)
 		return;
 	if (c->unknown_count > 0)
 		pipeline_resolve(r->pipeline, c->unknown, c->unknown_count);
+	if (c->silent_count > 0)
+		pipeline_ask_silent(r->pipeline, c->silent, c->silent_count);
 	/* Our own rows whose lease is over: those in memory still have an answer to come, of the others nobody knows more. */
 	for (i = 0; i < c->overdue_count; i++) {
 		const struct store_row *row = &c->overdue[i];
@@ -404,6 +411,17 @@ care_done(struct db_job *j)
 	}
 }
 
+/* How long before its close time a message without a report is asked for. */
+static int64_t
+silent_lead_ms(const struct relay *r)
+{
+	int64_t lead = r->conf->report.close_after_ms / 4;
+
+	if (!pipeline_may_ask(r->pipeline))
+		return 0;
+	return lead < SILENT_LEAD_MS ? lead : SILENT_LEAD_MS;
+}
+
 static void
 on_care(evutil_socket_t fd, short what, void *arg)
 {
@@ -418,7 +436,8 @@ on_care(evutil_socket_t fd, short what, void *arg)
 	c->busy = true;
 	c->db.run = care_run;
 	c->db.done = care_done;
-	c->unknown_count = c->overdue_count = 0;
+	c->unknown_count = c->overdue_count = c->silent_count = 0;
+	c->silent_lead_ms = silent_lead_ms(r);
 	if (session_submit(r->care, &c->db, false) != RC_OK) {
 		c->busy = false;
 		set_timer(r->care_timer, 1000);
