@@ -20,7 +20,8 @@ add_list(struct buf *out, size_t n)
 		(void)buf_addz(out, i == 0 ? "?" : ", ?");
 }
 
-/* One {word}: p is behind the brace. Returns what stands behind the closing one, NULL when it is no name. */
+/* One {word}: p is behind the brace. Returns what stands behind the closing one, NULL when it is
+ * no name. */
 static const char *
 add_name(const char *dialect, const char *prefix, const char *p, size_t list_n, struct buf *out)
 {

@@ -6,13 +6,15 @@
 #include "agent/store_int.h"
 #include "agent/text.h"
 
-/* How a change becomes SQL. Most of them go out as one statement a kind with compare-and-set on the fence, and the row counts
- * tell which rows moved on. Those, failures, and evidence that knows no fence are decided one by one after the row was
- * read; what was decided is again compare-and-set, so a row that moves in between rolls everything back (RC_AGAIN).
+/* How a change becomes SQL. Most of them go out as one statement a kind with compare-and-set on
+ * the fence, and the row counts tell which rows moved on. Those, failures, and evidence that
+ * knows no fence are decided one by one after the row was read; what was decided is again
+ * compare-and-set, so a row that moves in between rolls everything back (RC_AGAIN).
  *
- * DIAGNOSTICS: RC_AGAIN: a row moved between reading and writing, or the database says so; nothing was changed by
- * this transaction. RC_DATA: one row at least is refused; store_apply() halves until it stands alone.
- * RC_BUG: a change that agent/transition.def does not know was about to be made. */
+ * DIAGNOSTICS: RC_AGAIN: a row moved between reading and writing, or the database says so;
+ * nothing was changed by this transaction. RC_DATA: one row at least is refused; store_apply()
+ * halves until it stands alone. RC_BUG: a change that agent/transition.def does not know was
+ * about to be made. */
 
 #define PEND_RETRY_MS 60000
 #define HOLD_DATABASE_FAULT "9001"
@@ -226,7 +228,8 @@ add_and_drop(struct store *s, struct work **w, size_t n, bool *done, struct err 
 	if (rc != RC_OK)
 		return rc;
 	for (size_t i = 0; moved >= 0 && i < n; i++)
-		/* When some are missing, all are looked at: those that went have their result now. */
+		/* When some are missing, all are looked at: those that went have their result
+		 * now. */
 		done[i] = moved == (int64_t)n;
 	if (moved >= 0)
 		return RC_OK;
@@ -458,7 +461,8 @@ fail_older(struct store *s, struct work *w, struct err *e)
 	}
 	if (w->st->open_tries <= affected && w->st->own_closed)
 		return fail_leg(s, w, e);
-	/* The fence goes up so that a decision about the other attempts that did not see this one is made again. */
+	/* The fence goes up so that a decision about the other attempts that did not see this
+	 * one is made again. */
 	return cas_row(s, w, "keep_waiting", TRANSITION_WAIT, e);
 }
 
@@ -473,7 +477,8 @@ is_own_attempt(const struct work *w)
 	       strcmp(c->client_key, w->st->row.client_key) == 0;
 }
 
-/* Of the same message (not of one that had the same id before), by the fingerprint that all its keys share. */
+/* Of the same message (not of one that had the same id before), by the fingerprint that all its
+ * keys share. */
 static bool
 same_message(const char *key, const char *other)
 {
@@ -604,7 +609,8 @@ decide_accept(struct store *s, struct work *w, struct err *e)
 	return is_older ? accept_older(s, w, e) : other_leg(s, w, e);
 }
 
-/* A refusal counts for its own attempt only, whatever the fence; without evidence the fence decides alone. */
+/* A refusal counts for its own attempt only, whatever the fence; without evidence the fence
+ * decides alone. */
 static bool
 failure_counts(const struct work *w)
 {
@@ -652,14 +658,16 @@ decide_result(struct store *s, struct work *w, struct err *e)
 	return rc == RC_OK ? finish(w) : rc;
 }
 
-/* A simple kind whose row is not under the expected fence: was it done by a call whose answer was lost? */
+/* A simple kind whose row is not under the expected fence: was it done by a call whose answer
+ * was lost? */
 static enum rc
 decide_simple(struct work *w)
 {
 	const struct store_row *r = &w->st->row;
 	const struct change *c = w->c;
 
-	/* Only one change can have raised the fence by one, and the row is where this one brings it. */
+	/* Only one change can have raised the fence by one, and the row is where this one brings
+	 * it. */
 	if (c->fence >= 0 && r->fence == c->fence + 1 && r->status == kind_sql[c->kind].to &&
 	    r->leg == c->leg) {
 		changed(w, r->fence);
@@ -853,7 +861,8 @@ meet_result(struct store *s, struct work *w, const struct result_row *r, struct 
 	return revise(s, w, r, e);
 }
 
-/* The application deleted the row after the claim: the result all the same, from memory or from what the key tells. */
+/* The application deleted the row after the claim: the result all the same, from memory or from
+ * what the key tells. */
 static enum rc
 write_orphan(struct store *s, struct work *w, struct err *e)
 {
@@ -1071,7 +1080,8 @@ run_group(struct store *s, struct work **w, size_t n, struct work **room, bool *
 	return rc;
 }
 
-/* Several changes of one message are done one after the other, each under the fence that the one before left. */
+/* Several changes of one message are done one after the other, each under the fence that the one
+ * before left. */
 static unsigned
 number_rounds(struct work **w, size_t n)
 {
@@ -1226,7 +1236,8 @@ set_aside_in_tx(struct store *s, struct work *w, struct row_state *st, const str
 	if (rc != RC_OK)
 		return rc;
 	if (!found) {
-		/* Meanwhile done, or the result of a deleted row is refused, which has no row to keep it in. */
+		/* Meanwhile done, or the result of a deleted row is refused, which has no row to
+		 * keep it in. */
 		struct result_row r;
 
 		rc = find_result(s, c, &r, e);

@@ -5,9 +5,10 @@
 #include "agent/store_int.h"
 #include "agent/text.h"
 
-/* Recovery, care and the walk over waiting rows. Every step finds rows by an index, at most limit of them, and changes them by
- * msg_id and fence in a short transaction of its own, so that a table with a million rows and a busy application notice
- * nothing. Whether a lease is over is the database's word.
+/* Recovery, care and the walk over waiting rows. Every step finds rows by an index, at most
+ * limit of them, and changes them by msg_id and fence in a short transaction of its own, so that
+ * a table with a million rows and a busy application notice nothing. Whether a lease is over is
+ * the database's word.
  *
  * DIAGNOSTICS: the first failing step ends the call; what the steps before it did stays done. */
 
@@ -19,7 +20,8 @@ struct candidate {
 	bool is_foreign;
 };
 
-/* Rows of a statement whose first columns are msg_id and fence, and perhaps client_key behind them. */
+/* Rows of a statement whose first columns are msg_id and fence, and perhaps client_key behind
+ * them. */
 static enum rc
 collect(struct store *s, const char *statement, const struct db_value *args, size_t nargs,
 	bool has_key, struct candidate *out, size_t max, size_t *n, struct err *e)
@@ -137,7 +139,8 @@ make_new(struct store *s, size_t limit, int64_t *count, struct err *e)
 
 			memcpy(ours, found, n * sizeof *ours);
 			foreign = only(found, n, true);
-			/* Somebody wrote NULL over a row of the agent's: its ordinary way goes on now. */
+			/* Somebody wrote NULL over a row of the agent's: its ordinary way goes
+			 * on now. */
 			rc = change_rows(s, "due_repair", ours, only(ours, n, false), count, e);
 		}
 		if (rc == RC_OK)
@@ -172,7 +175,8 @@ end_deferral(struct store *s, size_t limit, int64_t *count, struct err *e)
 	return rc;
 }
 
-/* Rows whose outcome is decided by time or was decided before; the strings that a change points to are in keys. */
+/* Rows whose outcome is decided by time or was decided before; the strings that a change points
+ * to are in keys. */
 struct closing {
 	struct change c[STEP_MAX];
 	char keys[STEP_MAX][CLIENT_KEY_LEN + 1];
@@ -414,8 +418,8 @@ form_of_rows(struct store *s, const char *statement, const struct db_value *args
 	return rc == RC_OK ? write_forms(s, w, n, count, e) : rc;
 }
 
-/* "sms" and " SMS" stand in queues of their own that nobody claims from. Steps over the distinct ways of writing by the index; the
- * walk sees all the rest. */
+/* "sms" and " SMS" stand in queues of their own that nobody claims from. Steps over the distinct
+ * ways of writing by the index; the walk sees all the rest. */
 static enum rc
 write_types(struct store *s, size_t limit, int64_t *count, struct err *e)
 {
@@ -520,7 +524,8 @@ take_rows(struct store *s, const struct candidate *c, size_t n, bool *taken, str
 
 		a[0] = store_v_text(s->cfg->agent_id);
 		a[1] = v_int(s->cfg->incarnation);
-		/* As long as somebody who took them may need to ask; after a kill they come back by themselves. */
+		/* As long as somebody who took them may need to ask; after a kill they come back
+		 * by themselves. */
 		a[2] = v_int(s->cfg->row_lease_ms / 2);
 		a[3] = v_int(s->cfg->close_after_ms);
 		a[4] = v_int(c[i].msg_id);

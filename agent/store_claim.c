@@ -6,10 +6,11 @@
 #include "agent/store_int.h"
 #include "agent/text.h"
 
-/* DIAGNOSTICS: RC_NOMEM from store_claim() and store_resend() means that the texts of so many rows do not fit the batch (or
- * there is no memory): nothing was claimed, ask for fewer with a new batch. RC_BUG: the database gave other rows than were
- * marked. After RC_UNSURE the rows may be ours without anybody knowing them: store_list_own() names them, they were never
- * handed out and may be released. */
+/* DIAGNOSTICS: RC_NOMEM from store_claim() and store_resend() means that the texts of so many
+ * rows do not fit the batch (or there is no memory): nothing was claimed, ask for fewer with a
+ * new batch. RC_BUG: the database gave other rows than were marked. After RC_UNSURE the rows may
+ * be ours without anybody knowing them: store_list_own() names them, they were never handed out
+ * and may be released. */
 
 #define PEEK_QUEUES 18
 
@@ -208,7 +209,8 @@ has_own_key(const struct store *s, const struct message *m)
 	       k.leg == (unsigned)m->leg && k.generation == (unsigned)m->generation;
 }
 
-/* The key of each attempt, made of the texts as they stand in the table: all legs of a message have the same fingerprint. */
+/* The key of each attempt, made of the texts as they stand in the table: all legs of a message
+ * have the same fingerprint. */
 static void
 make_keys(const struct store *s, struct message **m, size_t n, bool *is_new)
 {
@@ -229,7 +231,8 @@ make_keys(const struct store *s, struct message **m, size_t n, bool *is_new)
 	}
 }
 
-/* What an attempt goes out as, and under which key, is in the table before a byte of it can leave. */
+/* What an attempt goes out as, and under which key, is in the table before a byte of it can
+ * leave. */
 static enum rc
 write_keys(struct store *s, struct message **m, size_t n, const bool *is_new,
 	   const enum msg_type *was, struct err *e)

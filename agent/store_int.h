@@ -1,8 +1,10 @@
-/* store_int.h - what the files of the store share: running statements, transactions, rows as they stand.
+/* store_int.h - what the files of the store share: running statements, transactions, rows as
+ * they stand.
  *
- * Only store*.c include this. A store belongs to the thread that opened it. At most one statement has rows to be fetched
- * at a time, and they are read to the end before the next statement runs: not every client library can do more. After any
- * result but RC_OK inside a transaction the caller rolls back. */
+ * Only store*.c include this. A store belongs to the thread that opened it. At most one
+ * statement has rows to be fetched at a time, and they are read to the end before the next
+ * statement runs: not every client library can do more. After any result but RC_OK inside a
+ * transaction the caller rolls back. */
 #ifndef MTRELAY_STORE_INT_H
 #define MTRELAY_STORE_INT_H
 #include <stdbool.h>
@@ -64,7 +66,8 @@ struct db_value store_v_field(const struct text *t); /* one without bytes become
 
 /* ---- statements; name is that of the file ---- */
 bool store_has(const struct store *s, const char *name);
-/* Prepares the forms for many rows: what an old server refuses is done row by row. Outside of a transaction. */
+/* Prepares the forms for many rows: what an old server refuses is done row by row. Outside of a
+ * transaction. */
 enum rc store_try_sets(struct store *s, struct err *e) MUST_USE;
 enum rc store_run(struct store *s, const char *name, const struct db_value *args, size_t n,
 		  int64_t *affected, struct err *e) MUST_USE;
@@ -75,13 +78,16 @@ enum rc store_run_list(struct store *s, const char *name, const struct db_value 
 /* affected has nrows places. Every row of arguments names one row of the table at most. */
 enum rc store_run_many(struct store *s, const char *name, const struct db_value *args, size_t nrows,
 		       int64_t *affected, struct err *e) MUST_USE;
-/* The same through schema/<dialect>/<name>_set.sql, which takes all rows in one argument, as JSON. *met counts
- * the rows that it changed (which ones is to be seen in the table); -1: not possible here, use store_run_many(). */
+/* The same through schema/<dialect>/<name>_set.sql, which takes all rows in one argument, as
+ * JSON. *met counts the rows that it changed (which ones is to be seen in the table); -1: not
+ * possible here, use store_run_many(). */
 enum rc store_run_set(struct store *s, const char *name, const struct db_value *args, size_t nargs,
 		      size_t nrows, int64_t *met, struct err *e) MUST_USE;
-/* The rows of the last store_run() or store_run_list(): *more false at the end, or s->cols holds the next one. */
+/* The rows of the last store_run() or store_run_list(): *more false at the end, or s->cols holds
+ * the next one. */
 enum rc store_next(struct store *s, bool *more, struct err *e) MUST_USE;
-/* One row of integers and texts at most; *found tells. The columns stay in s->cols until the next statement. */
+/* One row of integers and texts at most; *found tells. The columns stay in s->cols until the
+ * next statement. */
 enum rc store_one(struct store *s, const char *name, const struct db_value *args, size_t n,
 		  bool *found, struct err *e) MUST_USE;
 
@@ -123,7 +129,8 @@ struct history {
 enum rc store_history(struct store *s, const struct history *h, struct err *e) MUST_USE;
 
 /* ---- the texts of claimed rows ---- */
-/* ids are ours and SENDING; NULL: rows of the statement that is being fetched (claim_take). *got counts out. */
+/* ids are ours and SENDING; NULL: rows of the statement that is being fetched (claim_take). *got
+ * counts out. */
 enum rc store_read_messages(struct store *s, const struct db_value *ids, size_t n, struct batch *b,
 			    struct message **out, size_t max, size_t *got, struct err *e) MUST_USE;
 /* Keys of attempts that have none of their own yet, and req_keys that have a result. */
@@ -143,10 +150,11 @@ struct work {
 	bool unmatched;		   /* a report about nothing that is known here */
 	enum report_answer report; /* what it was as a report */
 };
-/* All changes of w in one transaction that the caller opened. RC_DATA: at least one row is refused by the database. */
+/* All changes of w in one transaction that the caller opened. RC_DATA: at least one row is
+ * refused by the database. */
 enum rc store_apply_all(struct store *s, struct work *w, size_t n, struct err *e) MUST_USE;
-/* A change that is refused when it stands alone: keeps its outcome in the row, in a transaction of its own. why is what the database
- * said. */
+/* A change that is refused when it stands alone: keeps its outcome in the row, in a transaction
+ * of its own. why is what the database said. */
 enum rc store_set_aside(struct store *s, struct work *w, const struct err *why, struct err *e)
 	MUST_USE;
 

@@ -6,10 +6,12 @@
 #include "agent/store_int.h"
 #include "agent/text.h"
 
-/* A report finds its attempt by the key (which names the message) or by channel and provider id, among rows, older attempts
- * and results; what it says then goes the way of every other evidence (store_apply.c). What finds nothing is kept.
+/* A report finds its attempt by the key (which names the message) or by channel and provider id,
+ * among rows, older attempts and results; what it says then goes the way of every other evidence
+ * (store_apply.c). What finds nothing is kept.
  *
- * DIAGNOSTICS: as store_apply(). A report that the database does not even let us keep is answered REPORT_CONFLICT. */
+ * DIAGNOSTICS: as store_apply(). A report that the database does not even let us keep is
+ * answered REPORT_CONFLICT. */
 
 void
 store_change_of_report(const struct report *r, int64_t msg_id, const char *client_key,
@@ -18,7 +20,8 @@ store_change_of_report(const struct report *r, int64_t msg_id, const char *clien
 	struct key_parts k;
 
 	memset(c, 0, sizeof *c);
-	/* "Duplicate" says that the provider has the first one: evidence of acceptance, never of a failure. */
+	/* "Duplicate" says that the provider has the first one: evidence of acceptance, never of
+	 * a failure. */
 	c->kind = r->class == REPORT_PENDING || r->duplicate ? CHANGE_ACCEPT : CHANGE_RESULT;
 	c->class = r->class == REPORT_OK ? RESULT_OK : RESULT_FAIL;
 	c->msg_id = msg_id;

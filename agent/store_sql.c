@@ -9,8 +9,8 @@
 #include "agent/text.h"
 #include "schema/sql_source.h"
 
-/* DIAGNOSTICS: what a driver returns goes up unchanged. RC_BUG: a statement is missing, was called with another number of
- * arguments than its file names, or a list is too long. */
+/* DIAGNOSTICS: what a driver returns goes up unchanged. RC_BUG: a statement is missing, was
+ * called with another number of arguments than its file names, or a list is too long. */
 
 #define SQL_TEXT_MAX 65536
 /* Fewer rows go faster one by one. */

@@ -1,6 +1,7 @@
-/* The store: every transaction of the agent, on the SQLite of the test process, or on the database that the environment names
- * (tests/integration/test_store_sql.py runs the same cases on MariaDB, PostgreSQL and SQLite through ODBC):
- * MTRELAY_STORE_DRIVER, _CONNECTION, _HOST, _PORT, _SOCKET, _NAME, _USER, _PASSWORD. The tables are made and emptied. */
+/* The store: every transaction of the agent, on the SQLite of the test process, or on the
+ * database that the environment names (tests/integration/test_store_sql.py runs the same cases
+ * on MariaDB, PostgreSQL and SQLite through ODBC): MTRELAY_STORE_DRIVER, _CONNECTION, _HOST,
+ * _PORT, _SOCKET, _NAME, _USER, _PASSWORD. The tables are made and emptied. */
 #include "config.h"
 #include <inttypes.h>
 #include <pthread.h>
@@ -356,7 +357,8 @@ test_every_statement_prepares(void **state)
 		if (strstr(src->args, "ids") != NULL)
 			q.nargs++;
 		if (driver->prepare(raw, &q, &stmt, &e) != RC_OK) {
-			/* MySQL before 8.0 and MariaDB before 10.6 cannot take JSON apart: row by row there. */
+			/* MySQL before 8.0 and MariaDB before 10.6 cannot take JSON apart: row
+			 * by row there. */
 			if (strcmp(src->args, "rows") != 0)
 				fail_msg("%s: %s", src->name, e.text);
 			buf_free(&text);
@@ -800,7 +802,8 @@ test_many_in_one(void **state)
 	assert_int_equal(number("SELECT COUNT(*) FROM mt_result WHERE result_class = 'FAIL' AND "
 				"result_code = '4001'"),
 			 10);
-	/* All once more, as after a COMMIT whose answer was lost: nothing changes, all is told as done. */
+	/* All once more, as after a COMMIT whose answer was lost: nothing changes, all is told
+	 * as done. */
 	OK(store_apply(st, c, 60, E));
 	for (unsigned i = 0; i < 60; i++)
 		if (c[i].answer != CHANGED)
@@ -831,7 +834,8 @@ test_many_with_some_stale(void **state)
 			(void)snprintf(c[i].provider_id, sizeof c[i].provider_id, "p\"\\%u", i);
 			set_result(&c[i], RESULT_OK, "0000");
 		}
-		/* Another attempt of it, one that the application deleted, one under another fence. */
+		/* Another attempt of it, one that the application deleted, one under another
+		 * fence. */
 		SQLF("UPDATE mt_send SET fence = 9, leg = 1, client_key = NULL WHERE msg_id = "
 		     "%" PRId64,
 		     k.m[3]->msg_id);
@@ -1781,7 +1785,8 @@ test_id_that_comes_again(void **state)
 	let_go(&k);
 }
 
-/* ---- every call may fail, each way, once: then the same call again ends as if nothing had been ---- */
+/* ---- every call may fail, each way, once: then the same call again ends as if nothing had been
+ * ---- */
 
 static void
 torture_setup(struct claimed *k, struct change *c, unsigned n)
