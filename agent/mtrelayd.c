@@ -11,6 +11,9 @@
 #include <getopt.h>
 #include <grp.h>
 #include <limits.h>
+#ifdef HAVE_MALLOPT
+#include <malloc.h>
+#endif
 #include <pwd.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -468,6 +471,18 @@ shell_main(struct shell *sh)
 	return live(sh);
 }
 
+/* Requests, answers and batches come and go in pieces of 64 KiB and more. By default glibc raises the size from which it
+ * maps by itself with the first such piece that is freed, and keeps an arena a thread: both hold memory that nobody uses. */
+static void
+bound_heap(void)
+{
+#ifdef HAVE_MALLOPT
+	(void)mallopt(M_ARENA_MAX, 2);
+	(void)mallopt(M_MMAP_THRESHOLD, 64 * 1024);
+	(void)mallopt(M_TRIM_THRESHOLD, 128 * 1024);
+#endif
+}
+
 int
 main(int argc, char **argv)
 {
@@ -475,6 +490,7 @@ main(int argc, char **argv)
 	int status;
 
 	umask(027);
+	bound_heap();
 	status = read_options(&sh, argc, argv);
 	if (status == -1)
 		status = shell_main(&sh);
