@@ -133,13 +133,32 @@ report_run(struct store *st, struct db_job *j, struct err *e)
 	return store_reports(st, rj->items, rj->n, e);
 }
 
+/* The database has these: one write for all of them. */
+static void
+mark_settled(struct pipeline *p, const struct report_job *rj)
+{
+	uint64_t numbers[512];
+	const size_t most = sizeof numbers / sizeof numbers[0];
+	struct err e;
+	size_t i, n = 0;
+
+	for (i = 0; i < rj->n; i++) {
+		if (rj->items[i].mark != 0)
+			numbers[n++] = rj->items[i].mark;
+		if (n < most && i + 1 < rj->n)
+			continue;
+		if (n > 0 && journal_report_settled(p->env.journal, numbers, n, &e) != RC_OK)
+			p->env.fatal(p->env.arg, 75, e.text);
+		n = 0;
+	}
+}
+
 static void
 report_done(struct db_job *j)
 {
 	struct report_job *rj = (struct report_job *)j;
 	struct pipeline *p = rj->p;
 	struct report_wait *rw;
-	struct err e;
 	size_t i;
 
 	rj->busy = false;
@@ -161,6 +180,7 @@ report_done(struct db_job *j)
 		return;
 	}
 	p->settle_backoff_ms = 0;
+	mark_settled(p, rj);
 	for (i = 0; i < rj->n; i++) {
 		rw = rj->waits[i];
 		switch (rj->items[i].answer) {
@@ -181,9 +201,6 @@ report_done(struct db_job *j)
 				  rj->items[i].msg_id, rw->item.r.code);
 			break;
 		}
-		if (rw->item.mark != 0 &&
-		    journal_report_settled(p->env.journal, &rw->item.mark, 1, &e) != RC_OK)
-			p->env.fatal(p->env.arg, 75, e.text);
 		if (rw->way != NULL && rw->ends_page) {
 			rw->way->pages--;
 			if (rw->way->page_owed)

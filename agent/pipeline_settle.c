@@ -59,15 +59,37 @@ settle_run(struct store *st, struct db_job *j, struct err *e)
 	return store_apply(st, sj->changes, sj->n, e);
 }
 
-/* The row is settled in the database, or it is not ours to settle any more. */
+/* The database has what became of these: one write for all of them. */
+static void
+mark_settled(struct pipeline *p, struct settle_job *sj)
+{
+	static struct journal_mark marks[WIRE_MAX]; /* loop thread only; too large for the stack */
+	struct err e;
+	size_t i, n = 0;
+
+	for (i = 0; i < sj->n; i++) {
+		const struct change *c = &sj->changes[i];
+
+		/* What could not even be held is settled again. */
+		if (!sj->items[i]->has_mark || (c->answer == CHANGE_FAILED && c->new_fence <= 0))
+			continue;
+		if (n == WIRE_MAX) {
+			if (journal_settled(p->env.journal, marks, n, &e) != RC_OK)
+				p->env.fatal(p->env.arg, 75, e.text);
+			n = 0;
+		}
+		marks[n++] = sj->items[i]->mark;
+	}
+	if (n > 0 && journal_settled(p->env.journal, marks, n, &e) != RC_OK)
+		p->env.fatal(p->env.arg, 75, e.text);
+}
+
+/* The row is settled in the database, or it is not ours to settle any more, and the journal knows. */
 void
 settle_item_end(struct pipeline *p, struct settle_item *it)
 {
-	struct err e;
 	struct message *m = it->m;
 
-	if (it->has_mark && journal_settled(p->env.journal, &it->mark, 1, &e) != RC_OK)
-		p->env.fatal(p->env.arg, 75, e.text);
 	if (m != NULL) {
 		pipeline_table_remove(p, m);
 		msg_move(m, AT_SETTLE, AT_NONE);
@@ -111,6 +133,7 @@ settle_done(struct db_job *j)
 	}
 	p->settle_backoff_ms = 0;
 	stat_inc(STAT_settle_transactions);
+	mark_settled(p, sj);
 	for (i = 0; i < sj->n; i++) {
 		it = sj->items[i];
 		it->c = sj->changes[i];
