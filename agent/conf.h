@@ -143,6 +143,9 @@ void conf_print_man(FILE *f);
 bool conf_reload_check(const struct conf *old_conf, const struct conf *new_conf, char *buf,
 		       size_t size);
 
+/* All options alike: a reload may leave such a channel alone. */
+bool conf_channel_equal(const struct conf_channel *a, const struct conf_channel *b);
+
 /* Reads the first line of a secret's file, without the line end. The caller wipes buf with
  * conf_secret_wipe(). */
 enum rc conf_secret_read(const char *path, char *buf, size_t size, struct err *e) MUST_USE;

@@ -806,6 +806,18 @@ compare_groups(enum conf_section s, const char *a, const char *b, const char *la
 }
 
 /* A channel that comes or goes takes rows, windows and sockets with it: that is a restart. */
+bool
+conf_channel_equal(const struct conf_channel *a, const struct conf_channel *b)
+{
+	for (size_t k = 0; k < conf_option_count; k++) {
+		const struct conf_option *o = &conf_options[k];
+
+		if (o->section == CONF_CHANNELS && !same_value(o, (const char *)a, (const char *)b))
+			return false;
+	}
+	return true;
+}
+
 static void
 compare_channels(const struct conf *a, const struct conf *b, char *buf, size_t size)
 {

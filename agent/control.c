@@ -225,19 +225,6 @@ on_request(struct bufferevent *bev, void *arg)
 	free(text);
 }
 
-static bool
-is_allowed(int fd)
-{
-	struct ucred peer;
-	socklen_t n = sizeof peer;
-
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &n) != 0)
-		return false;
-	/* Who may open the 0660 socket is of our group; the kernel has checked that. Here only a passed descriptor of a stranger is
-	 * refused, and a socket in a folder that somebody opened up. */
-	return peer.uid == 0 || peer.uid == geteuid() || peer.gid == getegid();
-}
-
 static void
 on_accept(struct evconnlistener *l, evutil_socket_t fd, struct sockaddr *sa, int len, void *arg)
 {
@@ -247,8 +234,7 @@ on_accept(struct evconnlistener *l, evutil_socket_t fd, struct sockaddr *sa, int
 
 	(void)sa;
 	(void)len;
-	if (ctl->count >= CONNECTIONS_MAX || !is_allowed(fd) ||
-	    (c = calloc(1, sizeof *c)) == NULL) {
+	if (ctl->count >= CONNECTIONS_MAX || (c = calloc(1, sizeof *c)) == NULL) {
 		close(fd);
 		return;
 	}

@@ -35,7 +35,7 @@
 #define RESERVE_REPORT 32
 #define BOOT_ID_FILE "/proc/sys/kernel/random/boot_id"
 
-static const unsigned char magic[8] = {'M', 'T', 'J', 'R', 'N', 'L', '1', '\n'};
+static const unsigned char magic[8] = { 'M', 'T', 'J', 'R', 'N', 'L', '1', '\n' };
 
 enum mark_type {
 	MARK_START = 1,
@@ -43,7 +43,8 @@ enum mark_type {
 	MARK_ANSWER,
 	MARK_SETTLED,
 	MARK_REPORT,
-	MARK_REPORT_SETTLED
+	MARK_REPORT_SETTLED,
+	MARK_SEEN
 };
 
 struct attempt {
@@ -73,6 +74,8 @@ struct journal {
 	int64_t incarnation;
 	int64_t unbroken_since;
 	uint64_t next_report;
+	int64_t claim_seq; /* -1: never seen */
+	uint64_t identity;
 	struct attempt *attempts[BUCKETS];
 	size_t live;
 	struct kept_report *reports[BUCKETS];
@@ -482,7 +485,7 @@ record_next(const unsigned char *p, size_t n, size_t *at, enum mark_type *type, 
 		for (k = *at + 1; k + RECORD_HEAD < last && !*damage; k++) {
 			len = (size_t)get_int(p + k + 4, 2);
 			*damage = len != 0 && k + RECORD_HEAD + len <= n &&
-				  p[k + 6] >= MARK_START && p[k + 6] <= MARK_REPORT_SETTLED &&
+				  p[k + 6] >= MARK_START && p[k + 6] <= MARK_SEEN &&
 				  get_int(p + k, 4) ==
 					  text_crc32c(0, p + k + 4, RECORD_HEAD - 4 + len);
 		}
@@ -524,6 +527,10 @@ replay(struct journal *j, enum mark_type type, struct in *in, bool *bad)
 		in_report(in, &number, &r);
 		if (!in->bad)
 			live_report(j, number, &r);
+		break;
+	case MARK_SEEN:
+		j->claim_seq = (int64_t)in_int(in, 8);
+		j->identity = in_int(in, 8);
 		break;
 	case MARK_REPORT_SETTLED:
 		number = in_int(in, 8);
@@ -640,6 +647,15 @@ snapshot(const struct journal *j, int fd, int64_t *used)
 	if (!write_all(fd, o.b, o.n))
 		return false;
 	*used += (int64_t)o.n;
+	if (j->claim_seq >= 0) {
+		out_begin(&o);
+		out_int(&o, (uint64_t)j->claim_seq, 8);
+		out_int(&o, j->identity, 8);
+		out_seal(&o, MARK_SEEN);
+		if (!write_all(fd, o.b, o.n))
+			return false;
+		*used += (int64_t)o.n;
+	}
 	for (i = 0; i < BUCKETS; i++) {
 		for (a = j->attempts[i]; a != NULL; a = a->next) {
 			out_begin(&o);
@@ -724,8 +740,8 @@ segment_new(struct journal *j, struct err *e)
 		why = errno;
 		goto failed;
 	}
-	if (j->report_count > 0)
-		(void)fsync(j->dir_fd);
+	/* Reports that are synced into this file later must find its name after a power cut. */
+	(void)fsync(j->dir_fd);
 	if (j->fd >= 0)
 		close(j->fd);
 	j->fd = fd;
@@ -876,6 +892,7 @@ journal_open(const char *dir, int64_t segment_bytes, int64_t keep_bytes, struct 
 		return err_set(e, RC_NOMEM, ENOMEM, "journal.open", "out of memory");
 	}
 	j->fd = j->dir_fd = j->lock_fd = -1;
+	j->claim_seq = -1;
 	j->segment_bytes = segment_bytes;
 	j->keep_bytes = keep_bytes;
 	read_boot_id(j->boot_id, sizeof j->boot_id);
@@ -893,6 +910,8 @@ journal_open(const char *dir, int64_t segment_bytes, int64_t keep_bytes, struct 
 	memcpy(info->id, j->id, sizeof info->id);
 	memcpy(info->boot_id, j->boot_id, sizeof info->boot_id);
 	info->live = j->live;
+	info->claim_seq = j->claim_seq;
+	info->identity = j->identity;
 	info->reports = j->report_count;
 	rc = segment_new(j, e);
 	if (rc != RC_OK) {
@@ -989,6 +1008,24 @@ journal_start(struct journal *j, int64_t incarnation, struct err *e)
 	out_begin(&o);
 	out_int(&o, (uint64_t)incarnation, 8);
 	out_seal(&o, MARK_START);
+	return append(j, o.b, o.n, e);
+}
+
+enum rc
+journal_seen(struct journal *j, int64_t claim_seq, uint64_t identity, struct err *e)
+{
+	struct out o;
+	enum rc rc;
+
+	rc = make_room(j, 1, 32, 0, e);
+	if (rc != RC_OK)
+		return rc;
+	j->claim_seq = claim_seq;
+	j->identity = identity;
+	out_begin(&o);
+	out_int(&o, (uint64_t)claim_seq, 8);
+	out_int(&o, identity, 8);
+	out_seal(&o, MARK_SEEN);
 	return append(j, o.b, o.n, e);
 }
 

@@ -20,6 +20,8 @@
 struct journal;
 
 struct journal_info {
+	int64_t claim_seq;	     /* of the newest SEEN mark, -1 none */
+	uint64_t identity;	     /* of the database then, 0 none */
 	char id[JOURNAL_ID_LEN + 1]; /* random, for life */
 	char boot_id[40];	     /* of this start of the host */
 	bool is_new;		     /* nothing was found */
@@ -47,6 +49,10 @@ void journal_close(struct journal *j); /* NULL is allowed */
 
 /* The START mark of this incarnation. */
 enum rc journal_start(struct journal *j, int64_t incarnation, struct err *e) MUST_USE;
+/* What the database had acknowledged when it was last claimed from: the next start compares. identity is
+ * any number that is another one for another server. */
+enum rc journal_seen(struct journal *j, int64_t claim_seq, uint64_t identity, struct err *e)
+	MUST_USE;
 /* All n marks or none; RC_AGAIN when the disk is full. Only after RC_OK may a byte leave. */
 enum rc journal_submit(struct journal *j, const struct journal_mark *m, size_t n, struct err *e)
 	MUST_USE;

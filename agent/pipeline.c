@@ -11,7 +11,7 @@
 void
 pipeline_again_in(struct pipeline *p, int64_t ms)
 {
-	struct timeval tv = {(time_t)(ms / 1000), (suseconds_t)(ms % 1000) * 1000};
+	struct timeval tv = { (time_t)(ms / 1000), (suseconds_t)(ms % 1000) * 1000 };
 	int64_t at = clock_mono_ms() + ms;
 
 	/* Never later than what was asked for before: a retry must not wait for a long idle poll. */
@@ -92,6 +92,8 @@ pipeline_pump(struct pipeline *p)
 	for (i = 0; i < p->way_count; i++) {
 		struct way *w = &p->ways[i];
 
+		if (w->reopen)
+			way_reopen_when_quiet(w);
 		way_submit_some(w);
 		if (w->ready > 0 && !way_is_open(p, w))
 			way_return_ready(w);
@@ -110,8 +112,7 @@ on_poll(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	pipeline_pump(p);
-	if (!event_pending(p->poll, EV_TIMEOUT, NULL))
-		pipeline_again_in(p, p->conf->times.idle_poll_ms);
+	pipeline_again_in(p, p->conf->times.idle_poll_ms);
 }
 
 size_t
@@ -133,6 +134,7 @@ pipeline_new(const struct pipeline_env *env, struct conf *conf, struct pipeline 
 	p->env = *env;
 	p->conf = conf_ref(conf);
 	p->claim_seq = env->claim_seq;
+	p->claim_most = (size_t)conf->limits.batch;
 	p->settle_tail = &p->settle_head;
 	p->report_tail = &p->report_head;
 	p->settle.items = calloc((size_t)conf->limits.settle_batch, sizeof *p->settle.items);
@@ -162,7 +164,7 @@ pipeline_start(struct pipeline *p, struct err *e)
 		if (p->way_count == CHANNELS_MAX)
 			return err_set(e, RC_CONFIG, 0, "pipeline.start", "more than %d channels",
 				       CHANNELS_MAX);
-		rc = way_open(p, &p->ways[p->way_count++], &p->conf->channels[i], e);
+		rc = way_open(p, &p->ways[p->way_count++], p->conf, &p->conf->channels[i], e);
 		if (rc != RC_OK)
 			return rc;
 	}
@@ -198,6 +200,8 @@ pipeline_free(struct pipeline *p)
 			msg_move(m, m->where, AT_NONE);
 			batch_let_go(m);
 		}
+	for (i = 0; i < p->way_count; i++)
+		conf_unref(p->ways[i].next_conf);
 	free(p->claim.claim.out);
 	free(p->settle.items);
 	free(p->settle.changes);
@@ -205,6 +209,18 @@ pipeline_free(struct pipeline *p)
 	free(p->report.items);
 	conf_unref(p->conf);
 	free(p);
+}
+
+bool
+pipeline_is_behind(const struct pipeline *p)
+{
+	return p->settle_count > 2 * (size_t)p->conf->limits.settle_batch;
+}
+
+bool
+pipeline_takes_no_more(const struct pipeline *p)
+{
+	return p->is_frozen || p->is_draining || p->is_stopped;
 }
 
 void
@@ -231,10 +247,7 @@ pipeline_stop(struct pipeline *p)
 	p->is_stopped = true;
 	event_del(p->poll);
 	for (i = 0; i < p->way_count; i++)
-		if (p->ways[i].ch != NULL) {
-			p->ways[i].driver->close(p->ways[i].ch);
-			p->ways[i].ch = NULL;
-		}
+		way_close(&p->ways[i]);
 }
 
 bool
@@ -243,7 +256,8 @@ pipeline_is_empty(const struct pipeline *p)
 	size_t i;
 
 	for (i = 0; i < p->way_count; i++)
-		if (p->ways[i].queries > 0)
+		if (p->ways[i].queries > 0 ||
+		    (p->ways[i].ch != NULL && p->ways[i].driver->in_flight(p->ways[i].ch) > 0))
 			return false;
 	return p->in_memory == 0 && p->settle_count == 0 && !p->settle.busy &&
 	       p->report_count == 0 && !p->report.busy && !p->claim_busy && p->resends == 0 &&
@@ -301,57 +315,45 @@ pipeline_claim_seq(const struct pipeline *p)
 	return p->claim_seq;
 }
 
-/* A way keeps its place as long as something refers to it; a place whose channel is gone and
- * quiet may be taken again. */
-static struct way *
-way_place(struct pipeline *p, const char *name)
+static bool
+way_changes(const struct way *w, const struct conf_channel *cf)
 {
-	struct way *w = way_find(p, name);
-	size_t i;
+	const struct conf_channel *has = w->reopen ? w->next_cf : w->cf;
 
-	for (i = 0; w == NULL && i < p->way_count; i++)
-		if (p->ways[i].name[0] == '\0')
-			w = &p->ways[i];
-	return w == NULL && p->way_count < CHANNELS_MAX ? &p->ways[p->way_count++] : w;
+	return has == NULL || !conf_channel_equal(has, cf);
 }
 
 enum rc
 pipeline_reload(struct pipeline *p, struct conf *conf, struct err *e)
 {
+	const struct conf_channel *cf;
 	struct way *w;
 	size_t i;
+	enum rc rc = RC_OK;
 
-	for (i = 0; i < p->way_count; i++) {
+	if (p->is_draining)
+		return err_set(e, RC_AGAIN, 0, "pipeline.reload",
+			       "the agent is ending; the old configuration stays");
+	/* First all that can fail. Channels come and go with a restart only (conf_reload_check). */
+	for (i = 0; i < p->way_count && rc == RC_OK; i++) {
 		w = &p->ways[i];
-		if (w->name[0] != '\0' && conf_channel_find(conf, w->name) == NULL &&
-		    (w->sent > 0 || w->ready > 0 || w->queries > 0 || w->pages > 0))
-			return err_set(e, RC_AGAIN, 0, "pipeline.reload",
-				       "channel %s is to be removed and has messages under way; "
-				       "pause it first, then reload",
-				       w->name);
+		cf = conf_channel_find(conf, w->name);
+		if (cf == NULL)
+			return err_set(e, RC_CONFIG, 0, "pipeline.reload",
+				       "channel %s is gone: that needs a restart", w->name);
+		if (way_changes(w, cf))
+			rc = way_try(p, cf, e);
 	}
-	if (conf->channel_count > CHANNELS_MAX)
-		return err_set(e, RC_CONFIG, 0, "pipeline.reload", "more than %d channels",
-			       CHANNELS_MAX);
-	/* Channels are closed with the old options and opened with the new ones; what is under way
-	 * comes back through done(): unknown where bytes had left, else to the table. */
+	if (rc != RC_OK)
+		return rc;
 	for (i = 0; i < p->way_count; i++) {
 		w = &p->ways[i];
-		way_return_ready(w);
-		if (w->ch != NULL)
-			w->driver->close(w->ch);
-		w->ch = NULL;
-		w->page_owed = false;
-		if (conf_channel_find(conf, w->name) == NULL)
-			w->name[0] = '\0';
+		cf = conf_channel_find(conf, w->name);
+		if (way_changes(w, cf))
+			way_reopen(w, conf, cf);
 	}
 	conf_unref(p->conf);
 	p->conf = conf_ref(conf);
-	for (i = 0; i < conf->channel_count; i++)
-		if (way_open(p, way_place(p, conf->channels[i].name), &conf->channels[i], e) !=
-		    RC_OK)
-			log_err(LOG_LEVEL_ERROR, "channel.open", e, "channel=%s",
-				conf->channels[i].name);
 	claim_queues_of_routes(p);
 	pipeline_again_in(p, 0);
 	return RC_OK;
@@ -390,7 +392,7 @@ pipeline_status(const struct pipeline *p)
 		if (w->ch != NULL)
 			w->driver->describe(w->ch, facts, sizeof facts);
 		one = json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:s}", "name", w->name, "driver",
-				w->cf->driver, "state", way_word(p, w), "room",
+				w->driver->name, "state", way_word(p, w), "room",
 				(json_int_t)(w->ch != NULL ? w->driver->room(w->ch) : 0), "ready",
 				(json_int_t)w->ready, "sent", (json_int_t)w->sent, "facts", facts);
 		json_array_append_new(list, one);

@@ -19,6 +19,7 @@ struct pipeline_env {
 	struct session *claim, *settle; /* may be one and the same */
 	struct lane *sync;		/* a lane without a database that syncs the journal */
 	const struct store_config *store;
+	uint64_t identity; /* of the database, for the journal */
 	int64_t claim_seq; /* after store_register() */
 	/* The process must end (RC_BUG, journal lost); the loop is left with this status. */
 	void (*fatal)(void *arg, int status, const char *why);
@@ -38,6 +39,8 @@ enum rc pipeline_start(struct pipeline *p, struct err *e) MUST_USE;
 /* No further claim; messages that no channel has go back to the table, the channels finish. pipeline_is_empty() tells the end. */
 void pipeline_drain(struct pipeline *p);
 bool pipeline_is_empty(const struct pipeline *p);
+/* More changes wait than the database takes in two transactions. */
+bool pipeline_is_behind(const struct pipeline *p);
 
 /* Operator: channel NULL means all. RC_CONFIG when there is no such channel. */
 enum rc pipeline_pause(struct pipeline *p, const char *channel, bool is_paused, struct err *e)
@@ -53,6 +56,8 @@ enum rc pipeline_reload(struct pipeline *p, struct conf *conf, struct err *e) MU
 bool pipeline_has(const struct pipeline *p, int64_t msg_id);
 /* Rows in UNKNOWN that store_take_unknown() gave us: resolved by the channel's ability and the route's policy. */
 void pipeline_resolve(struct pipeline *p, const struct store_row *rows, size_t n);
+/* Are questions under way? */
+bool pipeline_is_asking(const struct pipeline *p);
 /* Is there a channel that could be asked now about messages without a report? */
 bool pipeline_may_ask(const struct pipeline *p);
 /* Rows in ACCEPTED that store_take_silent() gave us: an outcome that the channel knows by now is taken as a report, any other answer

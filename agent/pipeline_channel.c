@@ -11,6 +11,7 @@
 #include "agent/log.h"
 #include "agent/pipeline_int.h"
 #include "agent/stats.h"
+#include "agent/text.h"
 
 struct way *
 way_find(struct pipeline *p, const char *name)
@@ -26,9 +27,12 @@ way_find(struct pipeline *p, const char *name)
 bool
 way_is_open(const struct pipeline *p, const struct way *w)
 {
-	return w->ch != NULL && !w->is_paused && !p->is_paused && !w->reopen &&
-	       w->state != CHANNEL_DOWN && w->state != CHANNEL_REFUSED &&
-	       clock_mono_ms() >= w->not_before_ms;
+	if (w->ch == NULL || w->is_paused || p->is_paused || p->is_draining || w->reopen ||
+	    clock_mono_ms() < w->not_before_ms)
+		return false;
+	/* Whether a channel that failed is well again the next message tells: room() says when. */
+	return (w->state != CHANNEL_DOWN && w->state != CHANNEL_REFUSED) ||
+	       w->driver->room(w->ch) > 0;
 }
 
 /* Messages that the channel would take at once and that are not waiting for it already. */
@@ -87,7 +91,8 @@ on_wire(void *owner, struct message **m, size_t n)
 	size_t i;
 	enum rc rc;
 
-	if (n > WIRE_MAX)
+	/* A database that lost commits may have lost the claim of these too. */
+	if (n > WIRE_MAX || p->is_frozen)
 		return false;
 	for (i = 0; i < n; i++) {
 		if (now > m[i]->deadline_boot_ms) {
@@ -317,26 +322,102 @@ static const struct channel_events events = {
 	.room = on_room,
 };
 
-enum rc
-way_open(struct pipeline *p, struct way *w, const struct conf_channel *cf, struct err *e)
+static void
+env_of(struct pipeline *p, struct way *w, struct channel_env *env)
 {
-	struct channel_env env = { .base = p->env.base,
-				   .events = &events,
-				   .owner = w,
-				   .state_dir = p->conf->agent.state_dir };
+	*env = (struct channel_env){
+		.base = p->env.base,
+		.events = &events,
+		.owner = w,
+		.state_dir = p->conf->agent.state_dir,
+	};
+}
+
+enum rc
+way_open(struct pipeline *p, struct way *w, struct conf *conf, const struct conf_channel *cf,
+	 struct err *e)
+{
+	struct channel_env env;
+	enum rc rc;
 	int pr;
 
 	w->p = p;
-	w->cf = cf;
 	w->driver = channel_driver_find(cf->driver);
-	snprintf(w->name, sizeof w->name, "%s", cf->name);
+	text_copy(w->name, sizeof w->name, cf->name);
 	if (w->driver == NULL)
 		return err_set(e, RC_CONFIG, 0, "pipeline.channel",
 			       "channel %s: there is no driver \"%s\"; built in are %s", cf->name,
 			       cf->driver, channel_driver_names());
-	for (pr = 0; pr < PRIORITY_COUNT && w->tail[pr] == NULL; pr++)
-		w->tail[pr] = &w->head[pr];
+	for (pr = 0; pr < PRIORITY_COUNT; pr++)
+		if (w->tail[pr] == NULL)
+			w->tail[pr] = &w->head[pr];
 	w->state = CHANNEL_STARTING;
+	/* The driver keeps cf by reference, so the configuration stays as long as the channel. */
+	w->conf = conf_ref(conf);
+	w->cf = cf;
+	env_of(p, w, &env);
+	rc = w->driver->open(&env, cf, &w->ch, e);
+	if (rc != RC_OK)
+		w->ch = NULL;
+	return rc;
+}
+
+void
+way_close(struct way *w)
+{
+	if (w->ch != NULL)
+		w->driver->close(w->ch);
+	w->ch = NULL;
+	conf_unref(w->conf);
+	w->conf = NULL;
+	w->cf = NULL;
+	w->page_owed = false;
+}
+
+/* Would these options open? Nothing is sent by it. */
+enum rc
+way_try(struct pipeline *p, const struct conf_channel *cf, struct err *e)
+{
+	struct way probe = { .p = p, .driver = channel_driver_find(cf->driver) };
+	struct channel_env env;
+	enum rc rc;
+
+	text_copy(probe.name, sizeof probe.name, cf->name);
+	env_of(p, &probe, &env);
+	rc = probe.driver->open(&env, cf, &probe.ch, e);
+	if (rc == RC_OK)
+		probe.driver->close(probe.ch);
+	return rc;
+}
+
+/* Changed options: what is under way ends with the old ones, then the channel is opened anew. */
+void
+way_reopen(struct way *w, struct conf *conf, const struct conf_channel *cf)
+{
+	conf_unref(w->next_conf);
+	w->next_conf = conf_ref(conf);
+	w->next_cf = cf;
+	w->reopen = true;
+	way_return_ready(w);
+	if (w->ch != NULL)
+		w->driver->drain(w->ch);
+	way_reopen_when_quiet(w);
+}
+
+void
+way_reopen_when_quiet(struct way *w)
+{
+	struct conf *conf = w->next_conf;
+	struct err e;
+
+	if (w->ch != NULL &&
+	    (w->driver->in_flight(w->ch) > 0 || w->queries > 0 || w->pages > 0 || w->sent > 0))
+		return;
+	way_close(w);
 	w->reopen = false;
-	return w->driver->open(&env, cf, &w->ch, e);
+	w->next_conf = NULL;
+	w->not_before_ms = w->backoff_ms = 0;
+	if (way_open(w->p, w, conf, w->next_cf, &e) != RC_OK)
+		log_err(LOG_LEVEL_ERROR, "channel.open", &e, "channel=%s", w->name);
+	conf_unref(conf);
 }

@@ -9,6 +9,7 @@
 #include "agent/clock.h"
 #include "agent/log.h"
 #include "agent/pipeline_int.h"
+#include "agent/recover.h"
 #include "agent/stats.h"
 #include "agent/text.h"
 
@@ -95,20 +96,30 @@ claim_run(struct store *st, struct db_job *j, struct err *e)
 	return RC_OK;
 }
 
-/* The rows of a claim whose COMMIT answer was lost: ours in the database, unknown here, never marked: they go back. */
+/* The rows of a claim whose COMMIT answer was lost: ours in the database and unknown here. What certainly never had a
+ * byte goes back. */
 static void
 release_orphans(struct pipeline *p)
 {
 	struct claim_job *cj = &p->claim;
 	struct change c;
-	size_t i;
+	struct err e;
+	bool *is_free = calloc(cj->row_count + 1, sizeof *is_free);
+	size_t i, n;
+	enum rc rc = RC_NOMEM;
 
-	for (i = 0; i < cj->row_count; i++) {
+	for (i = n = 0; i < cj->row_count; i++)
+		if (!pipeline_has(p, cj->rows[i].msg_id) &&
+		    !journal_knows(p->env.journal, cj->rows[i].msg_id, cj->rows[i].leg,
+				   cj->rows[i].try_no))
+			cj->rows[n++] = cj->rows[i];
+	/* Rows of this incarnation: the journal has been whole since its start. */
+	if (is_free != NULL)
+		rc = recover_prove(p->env.journal, p->env.store->incarnation, cj->rows, n, is_free,
+				   &e);
+	for (i = 0; i < n && rc == RC_OK; i++) {
 		const struct store_row *r = &cj->rows[i];
 
-		if (pipeline_has(p, r->msg_id) ||
-		    journal_knows(p->env.journal, r->msg_id, r->leg, r->try_no))
-			continue;
 		memset(&c, 0, sizeof c);
 		c.msg_id = r->msg_id;
 		c.fence = r->fence;
@@ -116,13 +127,14 @@ release_orphans(struct pipeline *p)
 		c.try_no = r->try_no;
 		c.client_key = r->client_key;
 		c.new_type = MSG_TYPE_NONE;
-		c.kind = r->is_resend ? CHANGE_UNKNOWN : CHANGE_RELEASE;
-		c.delay_ms = r->is_resend ? p->conf->times.unknown_look_ms : 0;
+		c.kind = is_free[i] ? CHANGE_RELEASE : CHANGE_UNKNOWN;
+		c.delay_ms = is_free[i] ? 0 : p->conf->times.unknown_look_ms;
 		pipeline_change(p, &c);
 	}
+	free(is_free);
 	free(cj->rows);
 	cj->rows = NULL;
-	p->claim_unsure = false;
+	p->claim_unsure = rc != RC_OK; /* then the lease finds them, or the next look */
 }
 
 static void
@@ -132,6 +144,14 @@ claim_failed(struct pipeline *p, struct db_job *j)
 	 * lost COMMIT for a lost connection costs a lease. */
 	if (j->rc == RC_UNSURE || j->rc == RC_LOST)
 		p->claim_unsure = true;
+	if (j->rc == RC_BUG)
+		p->env.fatal(p->env.arg, 70, j->err.text);
+	if (j->rc == RC_NOMEM) {
+		/* The texts of so many rows do not fit: fewer, until they do; one row always fits. */
+		p->claim_most = p->claim.claim.want > 1 ? p->claim.claim.want / 2 : 1;
+		pipeline_again_in(p, 0);
+		return;
+	}
 	if (j->rc != RC_AGAIN)
 		log_err(j->rc == RC_LOST || j->rc == RC_UNSURE ? LOG_LEVEL_WARN : LOG_LEVEL_ERROR,
 			"claim.failed", &j->err, "peek=%d", p->claim.is_peek);
@@ -145,6 +165,7 @@ static void
 claimed(struct pipeline *p, struct claim_job *cj)
 {
 	struct message *m;
+	struct err e;
 	unsigned i;
 
 	if (cj->claim.seq_mismatch) {
@@ -158,9 +179,14 @@ claimed(struct pipeline *p, struct claim_job *cj)
 		return;
 	}
 	p->mismatch_logged = false;
+	if (p->claim_most < (size_t)p->conf->limits.batch)
+		p->claim_most *= 2;
 	/* A claim of nothing was rolled back, and its count with it. */
-	if (cj->claim.got > 0)
+	if (cj->claim.got > 0) {
 		p->claim_seq = cj->claim.claim_seq + 1;
+		if (journal_seen(p->env.journal, p->claim_seq, p->env.identity, &e) == RC_BUG)
+			p->env.fatal(p->env.arg, 75, e.text);
+	}
 	/* A short claim empties the queue only when nobody else took what was seen. */
 	if (cj->claim.candidates < cj->claim.want)
 		p->due[cj->queue_at] = false;
@@ -177,7 +203,10 @@ claimed(struct pipeline *p, struct claim_job *cj)
 		pipeline_table_add(p, m);
 	}
 	for (i = 0; i < cj->claim.got; i++)
-		route_message(p, cj->claim.out[i], &cj->rules);
+		if (pipeline_takes_no_more(p))
+			settle_give_back(p, cj->claim.out[i], AT_PIPELINE);
+		else
+			route_message(p, cj->claim.out[i], &cj->rules);
 }
 
 static void
@@ -260,7 +289,6 @@ claim_some(struct pipeline *p)
 	struct claim_job *cj = &p->claim;
 	int64_t now = clock_mono_ms();
 	size_t at, room, free_rows;
-	bool any = false;
 
 	if (p->is_stopped || p->claim_busy || p->is_draining || p->queue_count == 0)
 		return;
@@ -271,7 +299,7 @@ claim_some(struct pipeline *p)
 	cj->p = p;
 	cj->db.run = claim_run;
 	cj->db.done = claim_done;
-	cj->look_for_orphans = p->claim_unsure;
+	cj->look_for_orphans = p->claim_unsure && !p->is_frozen;
 	cj->is_peek = false;
 	if (cj->look_for_orphans) {
 		cj->row_max = (size_t)(p->conf->limits.in_flight + p->conf->limits.batch);
@@ -301,6 +329,8 @@ claim_some(struct pipeline *p)
 							    : (size_t)p->conf->limits.batch);
 			if (cj->claim.want > free_rows)
 				cj->claim.want = (unsigned)free_rows;
+			if (cj->claim.want > p->claim_most)
+				cj->claim.want = (unsigned)p->claim_most;
 			way_rules(p, &cj->rules);
 			cj->claim.judge = judge;
 			cj->claim.judge_arg = &cj->rules;
@@ -312,9 +342,8 @@ claim_some(struct pipeline *p)
 			/* Before the statement: whatever the database takes, the deadline is never later than the lease allows. */
 			cj->deadline_boot_ms = clock_boot_ms() + p->conf->times.write_deadline_ms;
 		} else {
-			for (at = 0; at < p->queue_count; at++)
-				any = any || p->due[at];
-			if (!any && now - p->last_peek_ms < p->conf->times.idle_poll_ms) {
+			/* Also when something is due whose channel has no room. */
+			if (now - p->last_peek_ms < p->conf->times.idle_poll_ms) {
 				pipeline_again_in(p, p->conf->times.idle_poll_ms -
 							     (now - p->last_peek_ms));
 				return;

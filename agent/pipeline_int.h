@@ -13,7 +13,7 @@ struct event;
 #define WIRE_MAX 2000  /* messages in one request, the upper bound of channels.batch */
 #define REPORT_PAGES 4 /* pages that may wait for the database before no further one is pulled */
 #define RESEND_ROWS 100
-#define ATTEMPTS_MAX 3 /* automatic re-sends of one leg stop here */
+#define RESENDS_MAX 3	   /* automatic re-sends of one leg stop here */
 #define GENERATIONS_MAX 60 /* a provider that refuses "for now" this often has refused */
 #define BACKOFF_FIRST_MS 200
 #define BACKOFF_LAST_MS 30000
@@ -22,12 +22,15 @@ struct event;
 /* A configured channel and what the pipeline keeps about it. */
 struct way {
 	struct pipeline *p;
-	const struct conf_channel *cf;
+	const struct conf_channel *cf; /* NULL while closed */
+	struct conf *conf;	       /* that cf is in */
+	const struct conf_channel *next_cf;
+	struct conf *next_conf; /* with reopen */
 	const struct channel_driver *driver;
 	struct channel *ch;
 	enum channel_state state;
 	bool is_paused;
-	bool reopen; /* the options changed: close when empty, open with the new ones */
+	bool reopen; /* the options changed: close when quiet, open with the new ones */
 	char name[33];
 	struct message *head[PRIORITY_COUNT], **tail[PRIORITY_COUNT]; /* ready to be submitted */
 	size_t ready;
@@ -129,6 +132,7 @@ struct pipeline {
 	bool claim_busy;
 	bool claim_unsure;
 	int64_t claim_seq;
+	size_t claim_most; /* rows of one claim: fewer after their texts did not fit */
 	int64_t claim_not_before_ms;
 	int64_t claim_backoff_ms;
 	struct event *poll;
@@ -157,6 +161,8 @@ void pipeline_mark_of(const struct message *m, const char *channel, struct journ
 void pipeline_table_add(struct pipeline *p, struct message *m);
 void pipeline_table_remove(struct pipeline *p, struct message *m);
 void pipeline_pump(struct pipeline *p);
+/* Frozen or ending: what comes out of a claim now goes back. */
+bool pipeline_takes_no_more(const struct pipeline *p);
 
 /* pipeline_settle.c */
 struct settle_item *settle_item_new(struct pipeline *p, struct message *m);
@@ -181,7 +187,12 @@ void way_enqueue(struct way *w, struct message *m);
 void way_rules(struct pipeline *p, struct validate_rules *r);
 void way_submit_some(struct way *w);
 void way_return_ready(struct way *w);
-enum rc way_open(struct pipeline *p, struct way *w, const struct conf_channel *cf, struct err *e);
+enum rc way_open(struct pipeline *p, struct way *w, struct conf *conf,
+		 const struct conf_channel *cf, struct err *e);
+void way_close(struct way *w);
+enum rc way_try(struct pipeline *p, const struct conf_channel *cf, struct err *e);
+void way_reopen(struct way *w, struct conf *conf, const struct conf_channel *cf);
+void way_reopen_when_quiet(struct way *w);
 
 /* pipeline_claim.c */
 void claim_some(struct pipeline *p);

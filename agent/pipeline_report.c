@@ -21,16 +21,15 @@ sync_run(struct job *j, void *ctx)
 	struct sync_job *sj = (struct sync_job *)j;
 
 	(void)ctx;
-	sj->why = sj->fd < 0 || fdatasync(sj->fd) != 0 ? errno : 0;
+	if (fdatasync(sj->fd) != 0)
+		sj->why = errno;
 }
 
 void
 report_page_taken(struct way *w)
 {
-	struct pipeline *p = w->p;
-
 	/* Called when the page is synced and again when the database has it: whichever is last lets the next page come. */
-	if (w->pages >= REPORT_PAGES || p->is_draining) {
+	if (w->pages >= REPORT_PAGES) {
 		w->page_owed = true;
 		return;
 	}
@@ -39,23 +38,53 @@ report_page_taken(struct way *w)
 		w->driver->reports_taken(w->ch);
 }
 
+/* Not confirmed by the disk: the next page comes when the database has this one, or has it already. */
+static void
+page_is_safe(struct way *w, bool is_synced)
+{
+	if (is_synced || w->pages == 0)
+		report_page_taken(w);
+	else
+		w->page_owed = true;
+}
+
 static void
 sync_done(struct job *j)
 {
 	struct sync_job *sj = (struct sync_job *)j;
 	struct pipeline *p = sj->p;
 
-	close(sj->fd);
-	if (sj->why == 0) {
-		report_page_taken(sj->way);
-	} else {
-		/* Not confirmed by the disk: the next page is asked for when the database has this one. */
+	if (sj->fd >= 0)
+		close(sj->fd);
+	p->syncs--;
+	if (sj->why != 0)
 		log_event(LOG_LEVEL_ERROR, "journal.failed", "text=\"cannot sync: %s\"",
 			  strerror(sj->why));
-		sj->way->page_owed = true;
-	}
-	p->syncs--;
+	page_is_safe(sj->way, sj->why == 0);
 	free(sj);
+}
+
+static void
+sync_page(struct way *w)
+{
+	struct pipeline *p = w->p;
+	struct sync_job *sj = calloc(1, sizeof *sj);
+
+	if (sj == NULL)
+		abort();
+	sj->p = p;
+	sj->way = w;
+	sj->job.run = sync_run;
+	sj->job.done = sync_done;
+	sj->job.urgent = true;
+	p->syncs++;
+	sj->fd = journal_sync_fd(p->env.journal);
+	if (sj->fd < 0)
+		sj->why = errno;
+	else if (lane_submit(p->env.sync, &sj->job) != RC_OK)
+		sj->why = EAGAIN;
+	if (sj->why != 0)
+		sync_done(&sj->job);
 }
 
 void
@@ -64,18 +93,21 @@ report_on_page(void *owner, const struct report *r, size_t n)
 	struct way *w = owner;
 	struct pipeline *p = w->p;
 	struct report_wait *rw;
-	struct sync_job *sj;
 	uint64_t *numbers;
 	struct err e;
 	size_t i;
+	enum rc rc;
 
 	numbers = calloc(n, sizeof *numbers);
-	sj = calloc(1, sizeof *sj);
-	if (numbers == NULL || sj == NULL)
+	if (numbers == NULL)
 		abort();
 	(void)FAILPOINT(report_before_mark);
-	if (journal_report(p->env.journal, r, numbers, n, &e) != RC_OK) {
-		/* The provider has forgotten this page and we cannot keep it on disk: the database is the only place left. */
+	rc = journal_report(p->env.journal, r, numbers, n, &e);
+	if (rc == RC_BUG)
+		p->env.fatal(p->env.arg, 75, e.text);
+	if (rc != RC_OK) {
+		/* The provider has forgotten this page and we cannot keep it on disk: the database is the only place left,
+		 * and no further page is asked for before it has this one. */
 		log_err(LOG_LEVEL_ERROR, "journal.failed", &e, "reports=%zu", n);
 		memset(numbers, 0, n * sizeof *numbers);
 	}
@@ -96,17 +128,10 @@ report_on_page(void *owner, const struct report *r, size_t n)
 	stat_add(STAT_reports_received, (int64_t)n);
 	w->pages++;
 	free(numbers);
-	sj->p = p;
-	sj->way = w;
-	sj->fd = journal_sync_fd(p->env.journal);
-	sj->job.run = sync_run;
-	sj->job.done = sync_done;
-	sj->job.urgent = true;
-	p->syncs++;
-	if (lane_submit(p->env.sync, &sj->job) != RC_OK) {
-		sj->why = EAGAIN;
-		sync_done(&sj->job);
-	}
+	if (rc == RC_OK)
+		sync_page(w);
+	else
+		page_is_safe(w, false);
 	report_some(p);
 }
 
@@ -171,6 +196,8 @@ report_done(struct db_job *j)
 				p->report_tail = &rw->next;
 			p->report_count++;
 		}
+		if (j->rc == RC_BUG)
+			p->env.fatal(p->env.arg, 70, j->err.text);
 		if (j->rc != RC_AGAIN)
 			log_err(LOG_LEVEL_WARN, "report.failed", &j->err, "reports=%zu", rj->n);
 		p->settle_not_before_ms =

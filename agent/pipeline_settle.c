@@ -118,6 +118,8 @@ settle_done(struct db_job *j)
 				p->settle_tail = &it->next;
 			p->settle_count++;
 		}
+		if (j->rc == RC_BUG)
+			p->env.fatal(p->env.arg, 70, j->err.text);
 		if (j->rc != RC_AGAIN)
 			log_err(j->rc == RC_LOST || j->rc == RC_UNSURE ? LOG_LEVEL_WARN
 								       : LOG_LEVEL_ERROR,

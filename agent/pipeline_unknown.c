@@ -103,7 +103,8 @@ resend_done(struct db_job *j)
 		/* The rules held when it was first sent; they are run again only for the wire forms. A re-send stays on its
 		 * channel. */
 		validate_message(m, &rules, &v);
-		if (v.kind != VERDICT_SEND || p->is_draining || !way_is_open(p, rj->way)) {
+		if (v.kind != VERDICT_SEND || pipeline_takes_no_more(p) ||
+		    !way_is_open(p, rj->way)) {
 			settle_give_back(p, m, AT_PIPELINE);
 		} else {
 			validate_apply(&v, m);
@@ -230,7 +231,7 @@ unknown_on_resolved(void *owner, struct query *q, size_t n)
 		case RESOLVE_NOT_FOUND:
 			if (row.since_try_ms < p->conf->times.quiet_time_ms)
 				row_change(p, &row, CHANGE_LOOK, next_look_ms(p, &row));
-			else if (row.try_no > ATTEMPTS_MAX)
+			else if (row.resends >= RESENDS_MAX)
 				row_change(p, &row, CHANGE_HOLD, 0);
 			else
 				resend(p, w, &row, false, &rj);
@@ -277,6 +278,17 @@ may_ask(const struct way *w)
 }
 
 bool
+pipeline_is_asking(const struct pipeline *p)
+{
+	size_t i;
+
+	for (i = 0; i < p->way_count; i++)
+		if (p->ways[i].queries > 0)
+			return true;
+	return false;
+}
+
+bool
 pipeline_may_ask(const struct pipeline *p)
 {
 	size_t i;
@@ -320,6 +332,16 @@ route_of(const struct pipeline *p, enum msg_type type)
 	return route != NULL ? route : conf_route_find(p->conf, MSG_TYPE_LMS);
 }
 
+/* The channel that an attempt went out by. A row that ended its lease in SENDING does not tell: then it is known only
+ * where the route has one channel, since "not found" at another one proves nothing. */
+static struct way *
+way_of_row(struct pipeline *p, const struct store_row *r, const struct conf_route *route)
+{
+	if (r->channel[0] != '\0')
+		return way_find(p, r->channel);
+	return route != NULL && route->channels_count == 1 ? way_find(p, route->channels[0]) : NULL;
+}
+
 void
 pipeline_resolve(struct pipeline *p, const struct store_row *rows, size_t n)
 {
@@ -338,11 +360,15 @@ pipeline_resolve(struct pipeline *p, const struct store_row *rows, size_t n)
 		count = 0;
 		rj = NULL;
 		for (i = 0; i < n; i++) {
-			if (way_find(p, rows[i].channel) != w || pipeline_has(p, rows[i].msg_id))
-				continue;
 			route = route_of(p, rows[i].type);
-			if (w == NULL || w->ch == NULL) {
+			if (way_of_row(p, &rows[i], route) != w || pipeline_has(p, rows[i].msg_id))
+				continue;
+			if (w == NULL) {
 				row_change(p, &rows[i], CHANGE_HOLD, 0);
+				continue;
+			}
+			if (w->ch == NULL) {
+				row_change(p, &rows[i], CHANGE_LOOK, next_look_ms(p, &rows[i]));
 				continue;
 			}
 			caps = w->driver->caps(w->ch);
@@ -354,7 +380,7 @@ pipeline_resolve(struct pipeline *p, const struct store_row *rows, size_t n)
 				row_change(p, &rows[i], CHANGE_HOLD, 0);
 				break;
 			case CONF_UNKNOWN_RESEND:
-				if (rows[i].try_no > ATTEMPTS_MAX)
+				if (rows[i].resends >= RESENDS_MAX)
 					row_change(p, &rows[i], CHANGE_HOLD, 0);
 				else
 					resend(p, w, &rows[i],
@@ -365,7 +391,7 @@ pipeline_resolve(struct pipeline *p, const struct store_row *rows, size_t n)
 				/* A tenth of the window is kept as a margin for clocks that are not ours. */
 				if (rows[i].since_first_ms <
 					    caps->dedup_window_ms - caps->dedup_window_ms / 10 &&
-				    rows[i].try_no <= ATTEMPTS_MAX)
+				    rows[i].resends < RESENDS_MAX)
 					resend(p, w, &rows[i], false, &rj);
 				else if (caps->query_by_key)
 					list[count++] = rows[i];

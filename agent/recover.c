@@ -93,37 +93,64 @@ is_lost_commit(const struct store_row *r, const struct journal_mark *m)
 	       r->try_no < m->try_no;
 }
 
+/* 0, 5 -> 3 with the key of the attempt; *fence is the row's afterwards. */
+static enum rc
+touch(struct store *st, const struct store_row *row, const struct journal_mark *m, int64_t delay_ms,
+      int64_t *fence, struct err *e)
+{
+	struct change c;
+	enum rc rc;
+
+	memset(&c, 0, sizeof c);
+	c.kind = CHANGE_TOUCHED;
+	c.msg_id = row->msg_id;
+	c.fence = row->fence;
+	c.leg = m->leg;
+	c.try_no = m->try_no;
+	c.client_key = m->client_key;
+	c.new_type = MSG_TYPE_NONE;
+	c.delay_ms = delay_ms;
+	text_copy(c.channel, sizeof c.channel, m->channel);
+	rc = store_apply(st, &c, 1, e);
+	*fence = c.new_fence;
+	return rc;
+}
+
 static enum rc
 replay_attempt(struct todo *t, const struct kept_attempt *a, const struct conf *c,
 	       struct recovered *out)
 {
 	struct store_row row;
 	struct change *ch;
+	struct journal_mark mark = a->mark;
+	int64_t delay_ms = a->mark.is_resend ? c->times.quiet_time_ms : c->times.unknown_look_ms;
 	bool found;
 
-	if (a->has_answer) {
-		ch = todo_add(t, &a->mark, true);
-		pipeline_decide(
-			&a->mark, &a->answer,
-			a->mark.is_resend ? c->times.quiet_time_ms : c->times.unknown_look_ms, ch);
-		ch->client_key = t->mark[t->n - 1].client_key;
-		out->answered++;
-		return t->rc;
-	}
-	t->rc = store_row_read(t->st, a->mark.msg_id, &row, &found, t->e);
+	t->rc = store_row_read(t->st, mark.msg_id, &row, &found, t->e);
 	if (t->rc != RC_OK)
 		return t->rc;
-	ch = todo_add(t, &a->mark, true);
-	/* Where to ask: the claim did not know it yet. */
-	text_copy(ch->channel, sizeof ch->channel, a->mark.channel);
-	ch->delay_ms = a->mark.is_resend ? c->times.quiet_time_ms : c->times.unknown_look_ms;
-	if (found && is_lost_commit(&row, &a->mark)) {
-		ch->kind = CHANGE_TOUCHED;
-		ch->fence = row.fence;
+	if (found && is_lost_commit(&row, &mark)) {
+		/* The database has even lost the claim: first the row learns that it was touched. */
+		t->rc = touch(t->st, &row, &mark, delay_ms, &mark.fence, t->e);
+		if (t->rc != RC_OK)
+			return t->rc;
 		out->touched++;
+		if (!a->has_answer || a->answer.kind == OUT_UNSURE) {
+			t->rc = journal_settled(t->j, &a->mark, 1, t->e);
+			return t->rc;
+		}
+	}
+	ch = todo_add(t, &mark, true);
+	if (a->has_answer) {
+		pipeline_decide(&mark, &a->answer, delay_ms, ch);
+		ch->client_key = t->mark[t->n - 1].client_key;
+		out->answered++;
 	} else {
-		ch->kind =
-			CHANGE_UNKNOWN; /* stale where the row moved on: then the mark only ends */
+		/* Stale where the row moved on: then the mark only ends. */
+		ch->kind = CHANGE_UNKNOWN;
+		/* Where to ask: the claim did not know it yet. */
+		text_copy(ch->channel, sizeof ch->channel, mark.channel);
+		ch->delay_ms = delay_ms;
 		out->unknown++;
 	}
 	return RC_OK;
@@ -131,21 +158,16 @@ replay_attempt(struct todo *t, const struct kept_attempt *a, const struct conf *
 
 /* ---- rows of ours that the journal knows nothing of ---- */
 
-struct suspect {
-	struct store_row row;
-	bool was_marked;
-};
-
 struct suspects {
-	struct suspect *v;
+	const struct store_row *rows; /* in order of msg_id */
+	bool *was_marked;
 	size_t n;
 };
 
 static int
-compare_suspect(const void *a, const void *b)
+compare_row(const void *a, const void *b)
 {
-	int64_t x = ((const struct suspect *)a)->row.msg_id,
-		y = ((const struct suspect *)b)->row.msg_id;
+	int64_t x = *(const int64_t *)a, y = ((const struct store_row *)b)->msg_id;
 
 	return (x > y) - (x < y);
 }
@@ -154,12 +176,34 @@ static void
 seen_in_journal(void *arg, const struct journal_mark *m)
 {
 	struct suspects *s = arg;
-	struct suspect key, *hit;
+	const struct store_row *hit;
 
-	key.row.msg_id = m->msg_id;
-	hit = bsearch(&key, s->v, s->n, sizeof *s->v, compare_suspect);
-	if (hit != NULL && hit->row.leg == m->leg && hit->row.try_no <= m->try_no)
-		hit->was_marked = true;
+	hit = bsearch(&m->msg_id, s->rows, s->n, sizeof *s->rows, compare_row);
+	/* Of this try or of a later one, which the database has lost. */
+	if (hit != NULL && hit->leg == m->leg && hit->try_no <= m->try_no)
+		s->was_marked[hit - s->rows] = true;
+}
+
+enum rc
+recover_prove(const struct journal *j, int64_t unbroken_since, const struct store_row *rows,
+	      size_t n, bool *is_free, struct err *e)
+{
+	struct suspects s = { .rows = rows, .n = n };
+	size_t i;
+	enum rc rc;
+
+	memset(is_free, 0, n * sizeof *is_free);
+	if (n == 0)
+		return RC_OK;
+	s.was_marked = calloc(n, sizeof *s.was_marked);
+	if (s.was_marked == NULL)
+		return err_set(e, RC_NOMEM, 0, "recover.prove", "out of memory");
+	rc = journal_scan(j, seen_in_journal, &s, e);
+	for (i = 0; i < n && rc == RC_OK; i++)
+		is_free[i] = rows[i].incarnation >= unbroken_since && !s.was_marked[i] &&
+			     !rows[i].is_resend && !rows[i].older_open;
+	free(s.was_marked);
+	return rc;
 }
 
 /* One page of own rows in SENDING; *after moves on, *last tells that there are no more. */
@@ -168,11 +212,12 @@ recover_rows(struct todo *t, const struct journal_info *info, const struct conf 
 	     bool *last, struct recovered *out)
 {
 	struct store_row rows[256];
-	struct suspects s = { NULL, 0 };
+	bool is_free[256];
 	struct journal_mark m;
 	struct change *ch;
-	size_t n, i;
-	bool proven;
+	size_t n, i, kept;
+	int64_t since = info->is_new || info->is_broken || !info->same_boot ? INT64_MAX
+									    : info->unbroken_since;
 
 	*last = true;
 	t->rc = store_list_own(t->st, *after, false, rows, 256, &n, t->e);
@@ -180,21 +225,13 @@ recover_rows(struct todo *t, const struct journal_info *info, const struct conf 
 		return t->rc;
 	*after = rows[n - 1].msg_id;
 	*last = false;
-	s.v = calloc(n, sizeof *s.v);
-	if (s.v == NULL)
-		return t->rc = err_set(t->e, RC_NOMEM, 0, "recover.rows", "out of memory");
-	for (i = 0; i < n; i++)
+	for (i = kept = 0; i < n; i++)
 		if (!journal_knows(t->j, rows[i].msg_id, rows[i].leg, rows[i].try_no))
-			s.v[s.n++].row = rows[i];
-	/* A settle that the database has lost since shows in an older segment: SUBMIT, ANSWER and SETTLED, and the row still waits. */
-	if (s.n > 0)
-		t->rc = journal_scan(t->j, seen_in_journal, &s, t->e);
-	for (i = 0; i < s.n && t->rc == RC_OK; i++) {
-		const struct store_row *r = &s.v[i].row;
+			rows[kept++] = rows[i];
+	t->rc = recover_prove(t->j, since, rows, kept, is_free, t->e);
+	for (i = 0; i < kept && t->rc == RC_OK; i++) {
+		const struct store_row *r = &rows[i];
 
-		proven = !info->is_new && !info->is_broken && info->same_boot &&
-			 r->incarnation >= info->unbroken_since && !s.v[i].was_marked &&
-			 !r->is_resend;
 		memset(&m, 0, sizeof m);
 		m.msg_id = r->msg_id;
 		m.fence = r->fence;
@@ -202,14 +239,13 @@ recover_rows(struct todo *t, const struct journal_info *info, const struct conf 
 		m.try_no = r->try_no;
 		memcpy(m.client_key, r->client_key, sizeof m.client_key);
 		ch = todo_add(t, &m, false);
-		ch->kind = proven ? CHANGE_RELEASE : CHANGE_UNKNOWN;
-		ch->delay_ms = proven ? 0 : c->times.unknown_look_ms;
-		if (proven)
+		ch->kind = is_free[i] ? CHANGE_RELEASE : CHANGE_UNKNOWN;
+		ch->delay_ms = is_free[i] ? 0 : c->times.unknown_look_ms;
+		if (is_free[i])
 			out->released++;
 		else
 			out->unknown++;
 	}
-	free(s.v);
 	return t->rc;
 }
 
@@ -256,7 +292,7 @@ recover_lost_commits(struct store *st, const struct journal_mark *marks, size_t 
 		     int64_t *touched, struct err *e)
 {
 	struct store_row row;
-	struct change c;
+	int64_t fence;
 	size_t i;
 	bool found;
 	enum rc rc = RC_OK;
@@ -266,18 +302,8 @@ recover_lost_commits(struct store *st, const struct journal_mark *marks, size_t 
 		rc = store_row_read(st, marks[i].msg_id, &row, &found, e);
 		if (rc != RC_OK || !found || !is_lost_commit(&row, &marks[i]))
 			continue;
-		memset(&c, 0, sizeof c);
-		c.kind = CHANGE_TOUCHED;
-		c.msg_id = row.msg_id;
-		c.fence = row.fence;
-		c.leg = marks[i].leg;
-		c.try_no = marks[i].try_no;
-		c.client_key = marks[i].client_key;
-		c.new_type = MSG_TYPE_NONE;
-		c.delay_ms = delay_ms;
-		text_copy(c.channel, sizeof c.channel, marks[i].channel);
-		rc = store_apply(st, &c, 1, e);
-		if (rc == RC_OK && c.answer == CHANGED)
+		rc = touch(st, &row, &marks[i], delay_ms, &fence, e);
+		if (rc == RC_OK)
 			++*touched;
 	}
 	return rc;

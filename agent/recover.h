@@ -15,6 +15,12 @@ struct recovered {
 
 enum rc recover_run(struct store *st, struct journal *j, const struct journal_info *info,
 		    const struct conf *c, struct recovered *out, struct err *e) MUST_USE;
+/* Own rows in SENDING that nobody in memory knows: is_free[i] tells that no byte of rows[i] can have
+ * left, by the journal: unbroken since the incarnation that claimed the row, no mark of this attempt in
+ * any segment (a settle that the database has lost since left one), no older attempt open.
+ * unbroken_since INT64_MAX: nothing can be proven. */
+enum rc recover_prove(const struct journal *j, int64_t unbroken_since, const struct store_row *rows,
+		      size_t n, bool *is_free, struct err *e) MUST_USE;
 /* The database lost commits: rows that the journal knows better (a SUBMIT of a later try than the row has) go to UNKNOWN.
  * marks is what journal_scan() gave. Any thread, with its own store. */
 enum rc recover_lost_commits(struct store *st, const struct journal_mark *marks, size_t n,

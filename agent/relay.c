@@ -27,6 +27,7 @@
 #include "agent/session.h"
 #include "agent/stats.h"
 #include "agent/store_setup.h"
+#include "agent/text.h"
 
 #define TICK_MS 500
 #define CARE_STEP 500
@@ -35,7 +36,7 @@
 #define UNKNOWN_ROWS 200
 #define SILENT_LEAD_MS INT64_C(3600000)
 #define COUNT_EVERY_MS 60000
-#define CLOCK_BACK_MS 5000
+#define CLOCK_JUMP_MS 5000
 #define CONNECT_WAIT_MS 1000
 
 struct beat_job {
@@ -45,7 +46,7 @@ struct beat_job {
 	char channels[512];
 	char last_error[256];
 	int64_t expected_seq;
-	int64_t sent_boot_ms;
+	int64_t before_ms, after_ms; /* boot-time clock around the call, by the lane */
 	bool busy;
 };
 
@@ -54,8 +55,10 @@ struct care_job {
 	struct relay *r;
 	struct store_care care;
 	struct store_row unknown[UNKNOWN_ROWS], overdue[UNKNOWN_ROWS], silent[UNKNOWN_ROWS];
+	bool is_behind; /* more changes wait than the database takes: no new ones from here */
 	size_t unknown_count, overdue_count, silent_count;
 	int64_t silent_lead_ms; /* 0: nobody could be asked */
+	bool take_unknown;
 	bool busy;
 };
 
@@ -67,13 +70,20 @@ struct walk_job {
 	bool busy;
 };
 
+struct marks {
+	struct journal_mark *v;
+	size_t n, max;
+	bool failed;
+};
+
 struct freeze_job {
 	struct db_job db;
 	struct relay *r;
-	char reason[160];
-	struct journal_mark *marks;
-	size_t n, max;
+	char reason[160]; /* changed only while not busy */
+	struct marks marks;
+	int64_t delay_ms;
 	int64_t touched;
+	bool lifted;
 	bool wanted, busy;
 };
 
@@ -100,9 +110,10 @@ struct relay {
 	char started_at[32];
 	int64_t started_ms;
 	int64_t last_count_ms;
-	int64_t last_db_now_ms, last_db_boot_ms;
+	int64_t last_db_now_ms, last_before_ms, last_after_ms;
 	int64_t waiting, unknown, held, oldest_due_ms;
-	bool is_frozen, is_draining, database_ok;
+	bool is_frozen, is_draining, is_quitting, database_ok;
+	sigset_t waiting_signals; /* blocked until the loop handles them */
 	int64_t drain_until_ms;
 	int64_t last_watchdog_ms;
 	int status;
@@ -138,30 +149,60 @@ on_fatal(void *arg, int status, const char *why)
 static void
 collect_mark(void *arg, const struct journal_mark *m)
 {
-	struct freeze_job *f = arg;
+	struct marks *all = arg;
 	struct journal_mark *more;
 
-	if (f->n == f->max) {
-		more = realloc(f->marks, (f->max * 2 + 1024) * sizeof *more);
-		if (more == NULL)
+	if (all->n == all->max) {
+		more = realloc(all->v, (all->max * 2 + 1024) * sizeof *more);
+		if (more == NULL) {
+			all->failed = true;
 			return;
-		f->max = f->max * 2 + 1024;
-		f->marks = more;
+		}
+		all->max = all->max * 2 + 1024;
+		all->v = more;
 	}
-	f->marks[f->n++] = *m;
+	all->v[all->n++] = *m;
+}
+
+/* Every SUBMIT mark that is kept; the caller frees v. */
+static enum rc
+collect_marks(const struct journal *j, struct marks *all, struct err *e)
+{
+	enum rc rc;
+
+	memset(all, 0, sizeof *all);
+	rc = journal_scan(j, collect_mark, all, e);
+	if (rc == RC_OK && all->failed)
+		rc = err_set(e, RC_NOMEM, 0, "relay.freeze",
+			     "out of memory for the journal's marks");
+	return rc;
+}
+
+/* Sets the flag that all agents obey (reason NULL: it is set already), tells what our journal knows
+ * better, and says that we have. The freeze ends with the last listed agent that did. */
+static enum rc
+freeze_database(struct store *st, const char *reason, const struct marks *all, int64_t delay_ms,
+		int64_t *touched, bool *lifted, struct err *e)
+{
+	enum rc rc = RC_OK;
+
+	*lifted = false;
+	if (reason != NULL)
+		rc = store_freeze(st, reason, e);
+	if (rc == RC_OK)
+		rc = recover_lost_commits(st, all->v, all->n, delay_ms, touched, e);
+	if (rc == RC_OK)
+		rc = store_replayed(st, lifted, e);
+	return rc;
 }
 
 static enum rc
 freeze_run(struct store *st, struct db_job *j, struct err *e)
 {
 	struct freeze_job *f = (struct freeze_job *)j;
-	enum rc rc;
 
-	rc = store_freeze(st, f->reason, e);
-	if (rc != RC_OK)
-		return rc;
-	return recover_lost_commits(st, f->marks, f->n, f->r->conf->times.unknown_look_ms,
-				    &f->touched, e);
+	return freeze_database(st, f->reason[0] != '\0' ? f->reason : NULL, &f->marks, f->delay_ms,
+			       &f->touched, &f->lifted, e);
 }
 
 static void
@@ -170,22 +211,23 @@ freeze_done(struct db_job *j)
 	struct freeze_job *f = (struct freeze_job *)j;
 
 	f->busy = false;
-	free(f->marks);
-	f->marks = NULL;
-	f->n = f->max = 0;
+	free(f->marks.v);
+	f->marks.v = NULL;
 	if (j->rc != RC_OK) {
 		log_err(LOG_LEVEL_ERROR, "relay.frozen", &j->err,
-			"text=\"the freeze is not in the database yet; tried again\"");
-		return; /* the next heartbeat sees the same and tries again */
+			"text=\"the journal is not replayed yet; tried again\"");
+		return; /* the next heartbeat tries again */
 	}
 	f->wanted = false;
-	log_event(
-		LOG_LEVEL_ERROR, "relay.frozen",
-		"reason=\"%s\" touched=%" PRId64
-		" text=\"no new claims; compare with the provider, then run: mtrelayctl unfreeze\"",
-		f->reason, f->touched);
+	log_event(LOG_LEVEL_ERROR, "relay.frozen", "reason=\"%s\" touched=%" PRId64 " text=\"%s\"",
+		  f->reason, f->touched,
+		  f->lifted
+			  ? "every listed agent has replayed its journal; claims go on"
+			  : "no new claims before every listed agent has replayed its journal, or: "
+			    "mtrelayctl unfreeze");
 }
 
+/* Nothing is claimed from here on. reason "": another agent has set the flag, we only replay. */
 static void
 freeze(struct relay *r, const char *reason)
 {
@@ -194,21 +236,34 @@ freeze(struct relay *r, const char *reason)
 
 	r->is_frozen = true;
 	pipeline_freeze(r->pipeline, true);
-	snprintf(f->reason, sizeof f->reason, "%s: %s", r->conf->agent.id, reason);
 	f->wanted = true;
 	if (f->busy)
 		return;
-	f->r = r;
-	f->busy = true;
+	if (reason[0] != '\0')
+		snprintf(f->reason, sizeof f->reason, "%s: %s", r->conf->agent.id, reason);
+	else
+		f->reason[0] = '\0';
+	f->delay_ms = r->conf->times.unknown_look_ms;
 	f->db.run = freeze_run;
 	f->db.done = freeze_done;
-	if (journal_scan(r->journal, collect_mark, f, &e) != RC_OK)
-		log_err(LOG_LEVEL_ERROR, "journal.failed", &e,
-			"text=\"cannot read the older segments\"");
-	if (session_submit(r->care, &f->db, true) != RC_OK) {
+	f->busy = true;
+	if (collect_marks(r->journal, &f->marks, &e) != RC_OK) {
+		f->db.rc = e.rc;
+		f->db.err = e;
+		freeze_done(&f->db);
+	} else if (session_submit(r->care, &f->db, true) != RC_OK) {
 		f->db.rc = RC_AGAIN;
 		freeze_done(&f->db);
 	}
+}
+
+/* The number by which the journal knows a database again. */
+static uint64_t
+identity_number(const char *identity)
+{
+	size_t n = strlen(identity);
+
+	return (uint64_t)text_crc32c(0, identity, n) << 32 | text_crc32c(0x9e3779b9, identity, n);
 }
 
 /* ---- heartbeat ---- */
@@ -217,8 +272,13 @@ static enum rc
 beat_run(struct store *st, struct db_job *j, struct err *e)
 {
 	struct beat_job *b = (struct beat_job *)j;
+	enum rc rc;
 
-	return store_heartbeat(st, &b->beat, e);
+	/* The database read its clock somewhere between these two: a slow call must not look like a jump. */
+	b->before_ms = clock_boot_ms();
+	rc = store_heartbeat(st, &b->beat, e);
+	b->after_ms = clock_boot_ms();
+	return rc;
 }
 
 /* What the database said about itself since the last beat. */
@@ -226,7 +286,7 @@ static void
 judge_database(struct relay *r, const struct beat_job *b)
 {
 	char text[140];
-	int64_t db_gone, host_gone;
+	int64_t db_gone, host_least, host_most;
 
 	if (r->identity[0] != '\0' && strcmp(r->identity, b->beat.identity) != 0) {
 		snprintf(
@@ -245,17 +305,19 @@ judge_database(struct relay *r, const struct beat_job *b)
 		pipeline_set_claim_seq(r->pipeline, b->beat.claim_seq);
 	}
 	db_gone = b->beat.db_now_ms - r->last_db_now_ms;
-	host_gone = b->sent_boot_ms - r->last_db_boot_ms;
-	if (r->last_db_now_ms != 0 && db_gone < host_gone - CLOCK_BACK_MS) {
+	host_least = b->before_ms - r->last_after_ms;
+	host_most = b->after_ms - r->last_before_ms;
+	if (r->last_db_now_ms != 0 && db_gone < host_least - CLOCK_JUMP_MS) {
 		snprintf(text, sizeof text, "the database's clock went back by %" PRId64 " s",
-			 (host_gone - db_gone) / 1000);
+			 (host_least - db_gone) / 1000);
 		freeze(r, text);
-	} else if (r->last_db_now_ms != 0 && db_gone > host_gone + 60000 + CLOCK_BACK_MS) {
+	} else if (r->last_db_now_ms != 0 && db_gone > host_most + CLOCK_JUMP_MS) {
 		log_event(LOG_LEVEL_WARN, "clock.jump", "forward_s=%" PRId64,
-			  (db_gone - host_gone) / 1000);
+			  (db_gone - host_most) / 1000);
 	}
 	r->last_db_now_ms = b->beat.db_now_ms;
-	r->last_db_boot_ms = b->sent_boot_ms;
+	r->last_before_ms = b->before_ms;
+	r->last_after_ms = b->after_ms;
 }
 
 static void
@@ -290,17 +352,17 @@ beat_done(struct db_job *j)
 	judge_database(r, b);
 	if (r->freeze.wanted && !r->freeze.busy) {
 		char again[160];
+		const char *behind = strstr(r->freeze.reason, ": ");
 
-		snprintf(again, sizeof again, "%s",
-			 strchr(r->freeze.reason, ' ') != NULL ? strchr(r->freeze.reason, ' ') + 1
-							       : "");
+		snprintf(again, sizeof again, "%s", behind != NULL ? behind + 2 : "");
 		freeze(r, again);
-	}
-	if (!r->freeze.wanted && !r->freeze.busy && b->beat.is_frozen != r->is_frozen) {
-		r->is_frozen = b->beat.is_frozen;
-		log_event(LOG_LEVEL_WARN, r->is_frozen ? "relay.frozen" : "relay.unfrozen",
-			  "agent=%s", r->conf->agent.id);
-		pipeline_freeze(r->pipeline, r->is_frozen);
+	} else if (!r->freeze.wanted && b->beat.is_frozen && !r->is_frozen) {
+		log_event(LOG_LEVEL_WARN, "relay.frozen", "reason=\"set by another agent\"");
+		freeze(r, "");
+	} else if (!r->freeze.wanted && !b->beat.is_frozen && r->is_frozen) {
+		log_event(LOG_LEVEL_WARN, "relay.unfrozen", "agent=%s", r->conf->agent.id);
+		r->is_frozen = false;
+		pipeline_freeze(r->pipeline, false);
 	}
 }
 
@@ -324,7 +386,6 @@ on_beat(evutil_socket_t fd, short what, void *arg)
 	if (b->beat.count)
 		r->last_count_ms = now;
 	b->expected_seq = pipeline_claim_seq(r->pipeline);
-	b->sent_boot_ms = clock_boot_ms();
 	b->r = r;
 	b->busy = true;
 	b->db.run = beat_run;
@@ -358,7 +419,7 @@ care_run(struct store *st, struct db_job *j, struct err *e)
 		c->care.limit = CARE_STEP;
 		rc = store_care(st, &c->care, e);
 	} while (rc == RC_OK && care_goes_on(&c->care) && ++round < CARE_ROUNDS);
-	if (rc == RC_OK)
+	if (rc == RC_OK && c->take_unknown)
 		rc = store_take_unknown(st, c->unknown, UNKNOWN_ROWS, &c->unknown_count, e);
 	if (rc == RC_OK)
 		rc = store_list_own(st, 0, true, c->overdue, UNKNOWN_ROWS, &c->overdue_count, e);
@@ -438,6 +499,9 @@ on_care(evutil_socket_t fd, short what, void *arg)
 	c->db.done = care_done;
 	c->unknown_count = c->overdue_count = c->silent_count = 0;
 	c->silent_lead_ms = silent_lead_ms(r);
+	c->is_behind = pipeline_is_behind(r->pipeline);
+	/* What is being asked for stays taken only so long: no more of it than one pass. */
+	c->take_unknown = !pipeline_is_asking(r->pipeline);
 	if (session_submit(r->care, &c->db, false) != RC_OK) {
 		c->busy = false;
 		set_timer(r->care_timer, 1000);
@@ -684,13 +748,21 @@ relay_status(const struct relay *r)
 
 /* ---- start ---- */
 
-static void
-wait_ms(int64_t ms)
+/* False: a signal asks for the end. A reload is nothing yet: the configuration has just been read. */
+static bool
+wait_ms(struct relay *r, int64_t ms)
 {
-	struct timespec ts = { (time_t)(ms / 1000), (long)(ms % 1000) * 1000000 };
+	const struct timespec ts = { (time_t)(ms / 1000), (long)(ms % 1000) * 1000000 };
+	struct err e;
+	int number;
 
 	notify_extend(ms + 15000);
-	nanosleep(&ts, NULL);
+	number = sigtimedwait(&r->waiting_signals, NULL, &ts);
+	if (number == SIGTERM || number == SIGINT)
+		return false;
+	if (number == SIGUSR1 && log_reopen(&e) != RC_OK)
+		log_err(LOG_LEVEL_ERROR, "log.reopen", &e, "%s", "");
+	return true;
 }
 
 /* The first session: waits for a server that cannot be reached, gives up on what an operator must mend. */
@@ -707,7 +779,10 @@ connect_first(struct relay *r, struct store **out, struct err *e)
 			return rc;
 		log_err(LOG_LEVEL_WARN, "relay.waiting", e, "for=database");
 		notify_status("waiting for the database: %s", e->text);
-		wait_ms(pause);
+		if (!wait_ms(r, pause)) {
+			r->is_quitting = true;
+			return rc;
+		}
 		if (pause < 15000)
 			pause *= 2;
 	}
@@ -771,7 +846,10 @@ register_agent(struct relay *r, struct store *st, const struct journal_info *inf
 			break;
 		log_err(LOG_LEVEL_WARN, "relay.waiting", e, "for=lease");
 		notify_status("waiting: %s", e->text);
-		wait_ms(CONNECT_WAIT_MS);
+		if (!wait_ms(r, CONNECT_WAIT_MS)) {
+			r->is_quitting = true;
+			break;
+		}
 	}
 	if (rc == RC_OK)
 		r->setup.cfg.incarnation = r->registration.incarnation;
@@ -832,6 +910,7 @@ start_timers(struct relay *r, struct err *e)
 	if (r->tick == NULL || r->beat_timer == NULL || r->care_timer == NULL ||
 	    r->walk_timer == NULL)
 		return err_set(e, RC_NOMEM, 0, "relay.start", "out of memory");
+	sigprocmask(SIG_UNBLOCK, &r->waiting_signals, NULL);
 	set_timer(r->tick, TICK_MS);
 	set_timer(r->beat_timer, 0);
 	set_timer(r->care_timer, 50);
@@ -845,6 +924,46 @@ replay_report(void *arg, const struct report *rep, uint64_t number)
 	struct relay *r = arg;
 
 	pipeline_report(r->pipeline, rep, number);
+}
+
+/* Is this the database that the journal knows, with all that it had acknowledged? A copy that lost the last
+ * second met us here first when it made the call hang that ended the process before. */
+static enum rc
+judge_start(struct relay *r, struct store *st, const struct journal_info *info,
+	    struct store_facts *facts, struct err *e)
+{
+	struct marks all = { NULL, 0, 0, false };
+	char reason[160] = "";
+	int64_t touched = 0;
+	bool lifted = false;
+	enum rc rc;
+
+	if (info->claim_seq > r->registration.claim_seq)
+		snprintf(reason, sizeof reason,
+			 "%s: the database has lost acknowledged commits (claim counter %" PRId64
+			 ", was %" PRId64 ")",
+			 r->conf->agent.id, r->registration.claim_seq, info->claim_seq);
+	else if (info->claim_seq >= 0 && info->identity != identity_number(facts->identity))
+		snprintf(reason, sizeof reason,
+			 "%s: the database is another one than before (a fail-over or a restored "
+			 "copy)",
+			 r->conf->agent.id);
+	if (reason[0] == '\0' && !facts->is_frozen)
+		return RC_OK;
+	rc = collect_marks(r->journal, &all, e);
+	if (rc == RC_OK)
+		rc = freeze_database(st, reason[0] != '\0' ? reason : NULL, &all,
+				     r->conf->times.unknown_look_ms, &touched, &lifted, e);
+	free(all.v);
+	if (rc != RC_OK)
+		return rc;
+	facts->is_frozen = !lifted;
+	log_event(LOG_LEVEL_ERROR, "relay.frozen", "reason=\"%s\" touched=%" PRId64 " text=\"%s\"",
+		  reason[0] != '\0' ? reason : facts->freeze_reason, touched,
+		  lifted ? "every listed agent has replayed its journal; claims go on"
+			 : "no claims before every listed agent has replayed its journal, or: "
+			   "mtrelayctl unfreeze");
+	return RC_OK;
 }
 
 static enum rc
@@ -880,6 +999,8 @@ start(struct relay *r, struct err *e)
 	snprintf(r->dialect, sizeof r->dialect, "%s", facts.dialect);
 	rc = register_agent(r, st, &info, e);
 	if (rc == RC_OK)
+		rc = judge_start(r, st, &info, &facts, e);
+	if (rc == RC_OK)
 		rc = journal_start(r->journal, r->registration.incarnation, e);
 	if (rc == RC_OK)
 		rc = recover_run(st, r->journal, &info, r->conf, &rec, e);
@@ -903,6 +1024,7 @@ start(struct relay *r, struct err *e)
 				     .settle = r->settle,
 				     .sync = r->sync,
 				     .store = &r->setup.cfg,
+				     .identity = identity_number(facts.identity),
 				     .claim_seq = r->registration.claim_seq,
 				     .fatal = on_fatal,
 				     .arg = r };
@@ -980,7 +1102,7 @@ stop(struct relay *r)
 		event_free(r->care_timer);
 	if (r->walk_timer != NULL)
 		event_free(r->walk_timer);
-	free(r->freeze.marks);
+	free(r->freeze.marks.v);
 	journal_close(r->journal);
 	store_setup_free(&r->setup);
 }
@@ -1001,6 +1123,12 @@ relay_run(const char *conf_path, struct conf *conf)
 	clock_wall_text(r->started_at, sizeof r->started_at);
 	r->started_ms = clock_mono_ms();
 	signal(SIGPIPE, SIG_IGN);
+	sigemptyset(&r->waiting_signals);
+	sigaddset(&r->waiting_signals, SIGTERM);
+	sigaddset(&r->waiting_signals, SIGINT);
+	sigaddset(&r->waiting_signals, SIGHUP);
+	sigaddset(&r->waiting_signals, SIGUSR1);
+	sigprocmask(SIG_BLOCK, &r->waiting_signals, NULL);
 	log_event(LOG_LEVEL_INFO, "relay.start", "agent=%s version=%s pid=%ld", conf->agent.id,
 		  PACKAGE_VERSION, (long)getpid());
 	r->base = event_base_new();
@@ -1014,6 +1142,8 @@ relay_run(const char *conf_path, struct conf *conf)
 		log_event(LOG_LEVEL_INFO, "relay.ready", "agent=%s dialect=%s", conf->agent.id,
 			  r->dialect);
 		event_base_dispatch(r->base);
+	} else if (r->is_quitting) {
+		log_event(LOG_LEVEL_INFO, "relay.stop", "text=\"asked to end while waiting\"");
 	} else {
 		log_err(LOG_LEVEL_ERROR, "relay.stop", &e, "text=\"cannot start\"");
 		notify_status("cannot start: %s", e.text);

@@ -200,8 +200,10 @@ struct store_row {
 	int64_t since_first_ms; /* since first_sent_at of the leg, 0 when NULL */
 	int64_t since_try_ms;	/* since the last attempt was claimed (last_sent_at), 0 when NULL */
 	int64_t until_close_ms; /* till its close time */
-	bool is_resend; /* in SENDING by store_resend() with the key kept: an older attempt is open. The store remembers it in
-	                           * the row (pend_class 'OPEN'), so that a recovery never takes it for a first attempt */
+	/* An older attempt of this leg is open, with the same key (remembered in the row, pend_class 'OPEN') or
+	 * with another (mt_try): a recovery never takes such a row for one that was never sent. */
+	bool is_resend, older_open;
+	int32_t resends; /* re-sends of this leg so far */
 	char client_key[CLIENT_KEY_LEN + 1];
 	char channel[33];
 	char owner[STORE_ID_MAX + 1];

@@ -44,7 +44,8 @@ stale(struct work *w)
 static bool
 is_own_rule(const struct change *c)
 {
-	return c->code[0] == '2' || c->code[0] == '3';
+	/* An answer or a report is the provider's, whatever code an operator's map gave it. */
+	return !c->is_evidence && (c->code[0] == '2' || c->code[0] == '3');
 }
 
 static bool

@@ -420,7 +420,15 @@ reports_range(struct store *s, struct target *t, struct work *w, size_t n, struc
 		t->item->msg_id = t->msg_id;
 		w->c = &t->c;
 		w->fence = -1;
-		return store_set_aside(s, w, &why, e);
+		rc = store_set_aside(s, w, &why, e);
+		/* Not even that: the report itself is what remains, and care tries it again. */
+		if (rc == RC_OK && w->c->answer == CHANGE_FAILED && w->c->new_fence <= 0) {
+			bool added = false;
+
+			rc = keep(s, &t->item->r, &added, e);
+			t->item->answer = added ? REPORT_KEPT : REPORT_KNOWN;
+		}
+		return rc;
 	}
 	if (rc != RC_OK && e != NULL)
 		*e = why;

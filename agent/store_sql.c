@@ -408,6 +408,8 @@ store_state_from_cols(struct store *s, struct row_state *st)
 	st->open_tries = c[19].i;
 	st->own_closed = c[20].i > 0;
 	r->is_resend = strcmp(st->pend_class, "OPEN") == 0;
+	r->older_open = st->open_tries > 0;
+	r->resends = (int32_t)c[21].i;
 }
 
 struct place {

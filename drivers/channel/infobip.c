@@ -273,6 +273,15 @@ post_leaving(void *arg)
 	return p->wired;
 }
 
+/* Another request may have ended or outlasted the block meanwhile. */
+static uint32_t
+still_blocked_ms(const struct infobip *ch)
+{
+	int64_t left = ch->blocked_until_ms - clock_mono_ms();
+
+	return left > 0 ? (uint32_t)left : 0;
+}
+
 static void
 refused_status(struct infobip *ch, struct post *p, const struct http_answer *a, enum block kind,
 	       enum outcome_kind out, const char *code, const char *what)
@@ -289,7 +298,7 @@ refused_status(struct infobip *ch, struct post *p, const struct http_answer *a, 
 	snprintf(o.provider_code, sizeof o.provider_code, "HTTP %d", a->status);
 	infobip_trouble(ch, kind, CHANNEL_REFUSED, p->started_ms, &why);
 	if (out == OUT_DEFERRED)
-		o.retry_after_ms = (uint32_t)(ch->blocked_until_ms - clock_mono_ms());
+		o.retry_after_ms = still_blocked_ms(ch);
 	finish_post(p, &o);
 }
 
@@ -474,7 +483,7 @@ post_done(void *arg, const struct http_answer *a)
 		o = make_outcome(OUT_DEFERRED, "", a->err.text);
 		if (!a->held) {
 			infobip_trouble(ch, BLOCK_REACH, s, p->started_ms, &a->err);
-			o.retry_after_ms = (uint32_t)(ch->blocked_until_ms - clock_mono_ms());
+			o.retry_after_ms = still_blocked_ms(ch);
 		}
 		finish_post(p, &o);
 		break;

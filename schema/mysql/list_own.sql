@@ -1,4 +1,4 @@
--- list_own: own rows in SENDING. args: close_ms owner after all limit cols: iiiiiiitttttttiiittii write: no
+-- list_own: own rows in SENDING. args: close_ms owner after all limit cols: iiiiiiitttttttiiittiii write: no
 SELECT msg_id, status, fence, incarnation, leg, try_no, generation, msg_type, owner, client_key, channel, provider_id,
   fallback_type, CAST(created_at AS CHAR) AS created_text,
   COALESCE(TIMESTAMPDIFF(MICROSECOND, first_sent_at, NOW(3)) DIV 1000, 0) AS since_first, COALESCE(TIMESTAMPDIFF(MICROSECOND, last_sent_at, NOW(3)) DIV 1000, 0) AS since_try,
@@ -6,7 +6,7 @@ SELECT msg_id, status, fence, incarnation, leg, try_no, generation, msg_type, ow
   (SELECT COUNT(*) FROM {try} t WHERE t.msg_id = s.msg_id AND t.created_at = s.created_at AND t.leg = s.leg
     AND t.outcome IN ('OPEN', 'ACCEPTED')) AS open_tries,
   (SELECT COUNT(*) FROM {try} t WHERE t.msg_id = s.msg_id AND t.created_at = s.created_at AND t.client_key = s.client_key
-    AND t.outcome IN ('REFUSED', 'FAILED')) AS own_closed
+    AND t.outcome IN ('REFUSED', 'FAILED')) AS own_closed, resend_no
 FROM {send} s FORCE INDEX ({ix:send_due})
 WHERE status = 1 AND owner = ? AND msg_id > ? AND (due_at < NOW(3) OR ? = 1)
 ORDER BY msg_id + 0 LIMIT ?

@@ -1,4 +1,4 @@
--- row_by_provider: the same by the ids of the provider. args: close_ms channel ids cols: iiiiiiitttttttiiittii
+-- row_by_provider: the same by the ids of the provider. args: close_ms channel ids cols: iiiiiiitttttttiiittiii
 -- write: no
 SELECT msg_id, status, fence, incarnation, leg, try_no, generation, msg_type, owner, client_key, channel, provider_id,
   fallback_type, CAST(created_at AS CHAR) AS created_text,
@@ -7,5 +7,5 @@ SELECT msg_id, status, fence, incarnation, leg, try_no, generation, msg_type, ow
   (SELECT COUNT(*) FROM {try} t WHERE t.msg_id = s.msg_id AND t.created_at = s.created_at AND t.leg = s.leg
     AND t.outcome IN ('OPEN', 'ACCEPTED')) AS open_tries,
   (SELECT COUNT(*) FROM {try} t WHERE t.msg_id = s.msg_id AND t.created_at = s.created_at AND t.client_key = s.client_key
-    AND t.outcome IN ('REFUSED', 'FAILED')) AS own_closed
+    AND t.outcome IN ('REFUSED', 'FAILED')) AS own_closed, resend_no
 FROM {send} s WHERE channel = ? AND provider_id IN ({ids})

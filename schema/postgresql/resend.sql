@@ -2,6 +2,6 @@
 -- msg_id fence close_ms lease_ms cols: none write: yes
 UPDATE {send}
 SET status = 1, owner = ?, incarnation = ?, due_at = clock_timestamp() + CAST(? AS BIGINT) * INTERVAL '1 millisecond', try_no = try_no + 1,
-  generation = generation + CAST(? AS BIGINT), last_sent_at = clock_timestamp(), pend_class = ?, pend_code = NULL, hold_code = NULL, fence = fence + 1
+  generation = generation + CAST(? AS BIGINT), resend_no = resend_no + 1, last_sent_at = clock_timestamp(), pend_class = ?, pend_code = NULL, hold_code = NULL, fence = fence + 1
 WHERE msg_id = ? AND status = 3 AND fence = ?
   AND COALESCE(first_sent_at, clock_timestamp()) + CAST(? AS BIGINT) * INTERVAL '1 millisecond' > clock_timestamp() + CAST(? AS BIGINT) * INTERVAL '1 millisecond'

@@ -1,4 +1,4 @@
--- row_state: what is to be known of rows before a change is decided. args: close_ms ids cols: iiiiiiitttttttiiittii
+-- row_state: what is to be known of rows before a change is decided. args: close_ms ids cols: iiiiiiitttttttiiittiii
 -- write: no
 SELECT msg_id, status, fence, incarnation, leg, try_no, generation, msg_type, owner, client_key, channel, provider_id,
   fallback_type, CAST(created_at AS TEXT) AS created_text,
@@ -7,5 +7,5 @@ SELECT msg_id, status, fence, incarnation, leg, try_no, generation, msg_type, ow
   (SELECT COUNT(*) FROM {try} t WHERE t.msg_id = s.msg_id AND t.created_at = s.created_at AND t.leg = s.leg
     AND t.outcome IN ('OPEN', 'ACCEPTED')) AS open_tries,
   (SELECT COUNT(*) FROM {try} t WHERE t.msg_id = s.msg_id AND t.created_at = s.created_at AND t.client_key = s.client_key
-    AND t.outcome IN ('REFUSED', 'FAILED')) AS own_closed
+    AND t.outcome IN ('REFUSED', 'FAILED')) AS own_closed, resend_no
 FROM {send} s WHERE msg_id IN ({ids})

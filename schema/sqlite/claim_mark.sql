@@ -5,6 +5,7 @@ SET status = 1, owner = ?, incarnation = ?, due_at = strftime('%Y-%m-%d %H:%M:%f
   try_no = CASE WHEN fence = 0 THEN 1 ELSE try_no + 1 END,
   leg = CASE WHEN fence = 0 THEN 0 ELSE leg END,
   generation = CASE WHEN fence = 0 THEN 0 ELSE generation END,
+  resend_no = CASE WHEN fence = 0 THEN 0 ELSE resend_no END,
   asked_type = CASE WHEN fence = 0 OR asked_type IS NULL THEN msg_type ELSE asked_type END,
   client_key = CASE WHEN fence = 0 THEN NULL ELSE client_key END,
   channel = CASE WHEN fence = 0 THEN NULL ELSE channel END,

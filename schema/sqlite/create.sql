@@ -59,6 +59,7 @@ CREATE TABLE IF NOT EXISTS {send} (
   try_no INT NOT NULL DEFAULT 0 CHECK (try_no >= 0),
   leg SMALLINT NOT NULL DEFAULT 0 CHECK (leg BETWEEN 0 AND 15),
   generation SMALLINT NOT NULL DEFAULT 0 CHECK (generation BETWEEN 0 AND 63),
+  resend_no SMALLINT NOT NULL DEFAULT 0 CHECK (resend_no BETWEEN 0 AND 63),
   asked_type VARCHAR(8),
   channel VARCHAR(32),
   client_key VARCHAR(30),
