@@ -543,8 +543,10 @@ def test_questions_find_what_was_taken(sim):
 def test_a_question_without_a_proper_answer_proves_nothing(sim, fault):
     with Drive(sim) as d:
         d.wait_state("UP")
-        sim.rule(on="logs", times=1, do=fault)
+        # A GET that met a dead kept-alive connection is asked once more by libcurl: nobody is texted by it.
+        sim.rule(on="logs", times=2 if "cut" in fault else 1, do=fault)
         assert [a["kind"] for a in d.resolve([key(1), key(2)])] == ["FAILED", "FAILED"]
+        sim.clear_rules()
         assert [a["kind"] for a in d.resolve([key(1), key(2)])] == ["NOT_FOUND", "NOT_FOUND"]
 
 
