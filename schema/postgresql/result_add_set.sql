@@ -5,7 +5,7 @@ INSERT INTO {result} (msg_id, created_at, req_key, asked_type, sender, recipient
   sent_type, leg, carrier, parts, channel, owner, try_no, sent_at, done_at)
 SELECT s.msg_id, s.created_at, s.req_key, COALESCE(s.asked_type, s.msg_type), s.sender, s.recipient,
   CASE v.policy WHEN 0 THEN s.subject WHEN 1 THEN SUBSTR(s.subject, 1, 2) || '***' ELSE NULL END,
-  CASE v.policy WHEN 0 THEN s.body WHEN 1 THEN SUBSTR(s.body, 1, 2) || '***' ELSE NULL END,
+  CASE v.policy WHEN 0 THEN SUBSTR(s.body, 1, 16384) WHEN 1 THEN SUBSTR(s.body, 1, 2) || '***' ELSE NULL END,
   s.group_key, s.dept_code, s.origin_code, s.etc1, s.etc2, s.etc3, s.etc4, s.send_at, v.class, v.code, v.result_text, v.provider_code,
   COALESCE(v.provider_id, s.provider_id), COALESCE(v.client_key, s.client_key), s.msg_type, s.leg, v.carrier, v.parts,
   COALESCE(v.channel, s.channel), COALESCE(v.owner, s.owner), s.try_no,
