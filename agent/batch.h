@@ -27,6 +27,11 @@ void batch_let_go(struct message *m);
 /* Frees b with all its messages: for a claim that failed or found nothing, before anything was
  * handed over. NULL is allowed. */
 void batch_free(struct batch *b);
+/* Bytes that were handed out of b so far, derived ones not counted. */
+size_t batch_bytes(const struct batch *b);
+/* Loop thread: counts those bytes as held until b is freed; for a batch that is full. */
+void batch_hold(struct batch *b);
+size_t batch_held_bytes(void);
 /* Messages that were not let go yet. */
 size_t batch_count(const struct batch *b);
 

@@ -13,8 +13,10 @@ struct batch {
 	struct arena *rows;    /* what was read, capped */
 	struct arena *derived; /* what was made of it; NULL before the first */
 	size_t count;
+	size_t held;
 };
 
+static size_t held_bytes;
 static size_t place_counts[AT_SETTLE + 1];
 
 static const char *const type_names[] = {
@@ -156,9 +158,29 @@ batch_free(struct batch *b)
 {
 	if (b == NULL)
 		return;
+	held_bytes -= b->held;
 	arena_free(b->rows);
 	arena_free(b->derived);
 	free(b);
+}
+
+size_t
+batch_bytes(const struct batch *b)
+{
+	return arena_used(b->rows);
+}
+
+void
+batch_hold(struct batch *b)
+{
+	held_bytes += batch_bytes(b) - b->held;
+	b->held = batch_bytes(b);
+}
+
+size_t
+batch_held_bytes(void)
+{
+	return held_bytes;
 }
 
 size_t

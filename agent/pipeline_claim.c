@@ -179,7 +179,9 @@ claimed(struct pipeline *p, struct claim_job *cj)
 		return;
 	}
 	p->mismatch_logged = false;
-	if (p->claim_most < (size_t)p->conf->limits.batch)
+	/* Twice as many would not fit. */
+	if (p->claim_most < (size_t)p->conf->limits.batch &&
+	    batch_bytes(cj->claim.batch) < batch_cap(p->conf) / 2)
 		p->claim_most *= 2;
 	/* A claim of nothing was rolled back, and its count with it. */
 	if (cj->claim.got > 0) {
@@ -194,6 +196,7 @@ claimed(struct pipeline *p, struct claim_job *cj)
 		batch_free(cj->claim.batch);
 		return;
 	}
+	batch_hold(cj->claim.batch);
 	stat_inc(STAT_claims);
 	stat_add(STAT_rows_claimed, cj->claim.got);
 	for (i = 0; i < cj->claim.got; i++) {
@@ -313,6 +316,9 @@ claim_some(struct pipeline *p)
 		free_rows = p->in_memory < (size_t)p->conf->limits.in_flight
 				    ? (size_t)p->conf->limits.in_flight - p->in_memory
 				    : 0;
+		/* Long texts take the room of many messages. */
+		if (batch_held_bytes() > (size_t)p->conf->limits.in_flight * MESSAGE_BYTES)
+			free_rows = 0;
 		if (p->is_frozen || free_rows == 0 || !any_room(p)) {
 			pipeline_again_in(p, p->conf->times.idle_poll_ms);
 			return;
@@ -334,7 +340,7 @@ claim_some(struct pipeline *p)
 			way_rules(p, &cj->rules);
 			cj->claim.judge = judge;
 			cj->claim.judge_arg = &cj->rules;
-			cj->claim.batch = batch_new(BATCH_CAP_BYTES);
+			cj->claim.batch = batch_new(batch_cap(p->conf));
 			if (cj->claim.batch == NULL) {
 				pipeline_again_in(p, 1000);
 				return;

@@ -17,7 +17,7 @@ struct event;
 #define GENERATIONS_MAX 60 /* a provider that refuses "for now" this often has refused */
 #define BACKOFF_FIRST_MS 200
 #define BACKOFF_LAST_MS 30000
-#define BATCH_CAP_BYTES (24u << 20) /* texts of one claim */
+#define MESSAGE_BYTES 2048 /* of a message with its texts, more than most */
 
 /* A configured channel and what the pipeline keeps about it. */
 struct way {
@@ -153,6 +153,16 @@ struct pipeline {
 	bool is_draining, is_stopped, is_frozen, is_paused, mismatch_logged;
 	int64_t claimed, settled; /* messages, for the invariant */
 };
+
+/* Messages and texts of one claim: at least one of the longest fits. */
+static inline size_t
+batch_cap(const struct conf *c)
+{
+	size_t many = (size_t)c->limits.batch * 3 * MESSAGE_BYTES;
+	size_t one = 5 * (size_t)c->limits.body_bytes;
+
+	return many > one ? many : one;
+}
 
 /* pipeline.c */
 void pipeline_again_in(struct pipeline *p, int64_t ms);

@@ -141,7 +141,7 @@ static struct resend_job *
 resend_job_new(struct pipeline *p, struct way *w)
 {
 	/* Four long texts a row at most: the batch must take them all, or none of them would ever go. */
-	size_t most = BATCH_CAP_BYTES / (4 * (size_t)p->conf->limits.body_bytes + 8192);
+	size_t most = batch_cap(p->conf) / (4 * (size_t)p->conf->limits.body_bytes + 8192);
 	struct resend_job *rj;
 
 	if (most > RESEND_ROWS)
@@ -149,7 +149,7 @@ resend_job_new(struct pipeline *p, struct way *w)
 	if (most == 0)
 		most = 1;
 	rj = calloc(1, sizeof *rj + most * (sizeof *rj->rows + sizeof *rj->r + sizeof *rj->out));
-	if (rj == NULL || (rj->batch = batch_new(BATCH_CAP_BYTES)) == NULL)
+	if (rj == NULL || (rj->batch = batch_new(batch_cap(p->conf))) == NULL)
 		abort();
 	rj->p = p;
 	rj->way = w;

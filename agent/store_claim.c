@@ -13,6 +13,7 @@
  * and may be released. */
 
 #define PEEK_QUEUES 18
+#define TOO_LONG_KEPT_BYTES 256
 
 enum rc
 store_peek(struct store *s, const struct store_queue *q, size_t n, bool *due, struct err *e)
@@ -78,11 +79,15 @@ read_text(struct reader *r)
 	return read_text_cap(r, SIZE_MAX);
 }
 
-/* A text and behind it its true length. */
+/* A text and behind it its true length. Of one that is refused for its length the beginning is enough: 500 of them
+ * must not fill the memory. */
 static struct text
 read_long(struct reader *r)
 {
-	struct text t = read_text_cap(r, (size_t)r->s->cfg->body_cap_bytes);
+	const struct db_value *length = &r->s->cols[r->at + 1];
+	bool is_too_long = length->type == DB_INT && length->i > r->s->cfg->body_cap_bytes;
+	struct text t = read_text_cap(r, is_too_long ? TOO_LONG_KEPT_BYTES :
+						       (size_t)r->s->cfg->body_cap_bytes);
 	int64_t full = read_int(r);
 
 	if (full > 0 && (size_t)full > t.full)

@@ -90,6 +90,29 @@ a_batch_has_an_end(void **state)
 }
 
 static void
+what_a_batch_holds_is_counted_until_it_is_freed(void **state)
+{
+	struct batch *one = batch_new(1 << 20), *two = batch_new(1 << 20);
+	struct message *m = batch_message(one);
+
+	(void)state;
+	assert_non_null(batch_message(two));
+	assert_non_null(batch_text(two, "0123456789", 10));
+	assert_true(batch_bytes(one) >= sizeof *m);
+	assert_true(batch_bytes(two) > batch_bytes(one));
+	assert_int_equal(batch_held_bytes(), 0);
+	batch_hold(one);
+	batch_hold(one);
+	assert_int_equal(batch_held_bytes(), batch_bytes(one));
+	batch_hold(two);
+	assert_int_equal(batch_held_bytes(), batch_bytes(one) + batch_bytes(two));
+	batch_let_go(m);
+	assert_int_equal(batch_held_bytes(), batch_bytes(two));
+	batch_free(two);
+	assert_int_equal(batch_held_bytes(), 0);
+}
+
+static void
 every_message_is_at_one_place(void **state)
 {
 	struct batch *b = batch_new(1 << 16);
@@ -206,6 +229,7 @@ main(void)
 		cmocka_unit_test(types_are_read_trimmed_and_without_case),
 		cmocka_unit_test(a_batch_lives_as_long_as_its_last_message),
 		cmocka_unit_test(a_batch_has_an_end),
+		cmocka_unit_test(what_a_batch_holds_is_counted_until_it_is_freed),
 		cmocka_unit_test(every_message_is_at_one_place),
 		cmocka_unit_test(a_message_that_is_elsewhere_ends_the_process),
 		cmocka_unit_test(result_codes_are_in_order_and_complete),

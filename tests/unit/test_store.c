@@ -614,7 +614,8 @@ test_claim_big_body(void **state)
 	claim_type(&k, MSG_TYPE_SMS, 10);
 	assert_int_equal(k.n, 1);
 	assert_int_equal(k.m[0]->body.full, v.n);
-	assert_in_range(k.m[0]->body.n, cfg.body_cap_bytes - 3, cfg.body_cap_bytes);
+	/* Refused for its length: the beginning is enough. */
+	assert_in_range(k.m[0]->body.n, 200, 256);
 	assert_true(text_utf8_check(k.m[0]->body.p, k.m[0]->body.n, NULL));
 	let_go(&k);
 	free(big);
