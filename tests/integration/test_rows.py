@@ -6,13 +6,14 @@ import subprocess
 import pytest
 
 from lib import db as dbs
+from lib import volume
 from lib.db import NULL, Sql
 from lib.wait import wait_until
 
 GOOD = "010-1111-2222"
 LONG = "가" * 2001
 
-# name, columns, code ("" goes out as it should, "db" the database itself refuses it on every dialect)
+# name, columns, code ("" goes out as it should)
 ROWS = [
     ("no recipient", {"recipient": NULL}, "2001"),
     ("empty recipient", {"recipient": ""}, "2001"),
@@ -26,6 +27,7 @@ ROWS = [
     ("blanks only", {"body": " \r\n\t "}, "2003"),
     ("too long for SMS", {"body": "가" * 46, "msg_type": "SMS"}, "2004"),
     ("too long for LMS", {"body": LONG}, "2004"),
+    ("as long as MySQL's TEXT takes", {"body": "m" * 65000}, "2004"),
     ("one megabyte", {"body": "m" * 1000000}, "2004"),
     ("a control character", {"body": "bell \a rings"}, "2005"),
     ("unknown type", {"msg_type": "FAX"}, "2006"),
@@ -43,11 +45,19 @@ ROWS = [
     ("quotes and backslashes", {"body": "it's \\ \"quoted\" \\n; DROP TABLE mt_send; --"}, ""),
 ]
 
+# What the database itself refuses: dialect, name -> what it says.  TEXT of MySQL holds 65,535 bytes.
+REFUSED = {("mysql", "one megabyte"): "Data too long"}
+
 
 def test_bad_rows_end_with_their_code_and_neighbours_go_out(database, sim, agent, oracle):
     a = agent(start=False)
     cases = []
     for n, (name, columns, code) in enumerate(ROWS):
+        if (database.dialect, name) in REFUSED:
+            with pytest.raises(Exception, match=REFUSED[database.dialect, name]):
+                database.insert(recipient=GOOD, **columns)
+            database.forget()
+            continue
         cases.append((name, database.insert(**dict({"recipient": GOOD, "body": "row %d" % n}, **columns)), code))
         cases.append(("neighbour of " + name, database.insert(recipient="010-2222-%04d" % n, body="neighbour"), ""))
     oracle.snapshot()
@@ -71,6 +81,8 @@ def test_bytes_that_are_no_text(database, sim, agent):
     """Invalid UTF-8 and NUL: refused by the server, or by us with 2005."""
     a = agent()
     if database.kind == "sqlite":
+        # mt_result keeps what was written, which Python would not decode.
+        database.conn.text_factory = lambda b: b.decode("utf-8", "replace")
         ids = [database.insert(body=Sql("CAST(x'68c328' AS TEXT)")), database.insert(body=Sql("CAST(x'680069' AS TEXT)"))]
         for msg in ids:
             database.wait_result(msg, fail=a.dead_text, result_class="FAIL", result_code="2005")
@@ -216,7 +228,8 @@ def test_an_id_that_comes_again_after_truncate(database, sim, agent):
 
 def test_500_rows_of_a_megabyte_within_the_memory(database, sim, agent):
     a = agent(start=False)
-    big = "m" * 1000000
+    # TEXT of MySQL holds 65,535 bytes.
+    big = "m" * (65000 if database.dialect == "mysql" else 1000000)
     for _ in range(10):
         database.insert_many(50, body=big)
     good = database.insert(body="behind them")
@@ -224,12 +237,7 @@ def test_500_rows_of_a_megabyte_within_the_memory(database, sim, agent):
     database.wait_result(good, 120, fail=a.dead_text, result_class="OK")
     wait_until(lambda: database.count("result") == 501, 120, "all results", fail=a.dead_text)
     assert database.count("result", "result_code = '2004'") == 500
-    if "asan" not in a.run_daemon("--version").stdout:
-        limit = 40 if database.kind != "mariadb" else 32
+    limit = volume.memory_bound_mib(database)
+    if limit:
         peak = a.rss_kib(peak=True) / 1024
-        assert peak < limit * memory_factor(), "%.1f MiB" % peak
-
-
-def memory_factor():
-    """Sanitizers multiply memory: the bound is for the product's build."""
-    return 20 if os.environ.get("MTRELAY_SANITIZED") else 1
+        assert peak < limit, "%.1f MiB" % peak

@@ -6,12 +6,14 @@ Used by integration/test_volume.py and bench/volume.py.
 import re
 import time
 
-from . import conf
+from . import conf, paths
 from .wait import WaitTimeout
 
 # As an operator has them: the defaults, not the short times of the other tests.
 CHANNEL = {"connect_timeout": "10s", "answer_timeout": "30s", "report_poll": None}
 EXTRA = {"times": None, "log": {"level": "info"}}
+NATIVE_MIB = 32
+ODBC_MIB = 40
 WARM_ROWS = 10000
 SETTLE_S = 0.2
 
@@ -43,6 +45,15 @@ class Run:
     def __str__(self):
         return "%d rows in %.1f s: %.0f rows/s, agent: peak %.1f MiB, growth %.1f MiB, %.1f s CPU" % (
             self.rows, self.seconds, self.rate, self.peak_kib / 1024, self.growth_mib(), self.cpu_s)
+
+
+def memory_bound_mib(database):
+    """What the agent may take at most; None for a build whose sanitizers or counters multiply memory."""
+    with open(paths.program("mtrelayd"), "rb") as f:
+        code = f.read()
+    if any(mark in code for mark in (b"__asan_init", b"__tsan_init", b"__gcov_")):
+        return None
+    return ODBC_MIB if database.agent_config()["driver"] == "odbc" else NATIVE_MIB
 
 
 def config(channel=None, extra=None):
