@@ -13,6 +13,8 @@
 
 #define ANSWER_MAX (1u << 20)
 #define WAIT_S 10
+#define LABEL 10 /* columns of the word in front of a line of status */
+#define WIDTH 100
 
 static const char *
 socket_path(struct ctl *c, int *status)
@@ -137,35 +139,82 @@ judge(const json_t *root)
 	return number_of(root, "held") > 0 || is_true(root, "is_draining") ? CTL_WARN : status;
 }
 
+/* Words in lines of at most WIDTH columns, the first behind a label that is printed already. */
+static void
+print_words(const char *text)
+{
+	size_t used = LABEL;
+
+	for (const char *p = text + strspn(text, " "); *p != '\0'; p += strspn(p, " ")) {
+		size_t n = strcspn(p, " ");
+
+		if (used > LABEL && used + 1 + n > WIDTH) {
+			printf("\n%*s", LABEL, "");
+			used = LABEL;
+		}
+		used += (size_t)printf("%s%.*s", used > LABEL ? " " : "", (int)n, p);
+		p += n;
+	}
+	printf("\n");
+}
+
+static void
+print_lanes(const json_t *lanes)
+{
+	const json_t *lane;
+	char span[32];
+	size_t i;
+
+	printf("%-*s", LABEL, "lanes");
+	json_array_foreach(lanes, i, lane)
+	{
+		long long busy_ms = number_of(lane, "busy_ms");
+
+		printf("%s%s %s%s", i > 0 ? ", " : "", text_of(lane, "name"),
+		       busy_ms == 0 ? "idle" : "in one call for ",
+		       busy_ms == 0 ? "" : ctl_span(span, sizeof span, busy_ms));
+	}
+	printf("\n");
+}
+
 static void
 print_status(const json_t *root)
 {
-	const json_t *p = json_object_get(root, "pipeline"), *ch, *lane;
+	const json_t *p = json_object_get(root, "pipeline"), *ch;
+	long long due_ms = number_of(root, "oldest_due_ms");
+	char span[32];
 	size_t i;
 
-	printf("agent %s  version %s  process %lld  up %lld s  start %lld\n",
+	printf("%-*s%s, version %s, process %lld, up for %s, start no. %lld%s\n", LABEL, "agent",
 	       text_of(root, "agent"), text_of(root, "version"), number_of(root, "pid"),
-	       number_of(root, "up_s"), number_of(root, "incarnation"));
-	printf("database %s  %s%s\n", text_of(root, "dialect"),
-	       is_true(root, "database_ok") ? "ok" : "NOT REACHED",
-	       is_true(root, "is_frozen") ? "  FROZEN (see the log, then mtrelayctl unfreeze)"
-					  : "");
-	if (is_true(root, "is_draining"))
-		printf("draining: no new claims\n");
-	printf("rows  waiting %lld  unknown %lld  held %lld  oldest due %lld s\n",
-	       number_of(root, "waiting"), number_of(root, "unknown"), number_of(root, "held"),
-	       number_of(root, "oldest_due_ms") / 1000);
-	printf("memory  messages %lld of %lld  to settle %lld  reports %lld\n",
-	       number_of(p, "in_memory"), number_of(p, "in_memory_most"),
+	       ctl_span(span, sizeof span, number_of(root, "up_s") * 1000),
+	       number_of(root, "incarnation"),
+	       is_true(root, "is_draining") ? ", DRAINING: nothing more is claimed" : "");
+	printf("%-*s%s, %s%s\n", LABEL, "database", text_of(root, "dialect"),
+	       is_true(root, "database_ok") ? "answers" : "NOT REACHED",
+	       is_true(root, "is_frozen") ? ", FROZEN: see the log, then mtrelayctl unfreeze" : "");
+	printf("%-*s%lld waiting, %lld unknown, %lld held", LABEL, "rows",
+	       number_of(root, "waiting"), number_of(root, "unknown"), number_of(root, "held"));
+	if (due_ms >= 1000)
+		printf(", the oldest due for %s", ctl_span(span, sizeof span, due_ms));
+	printf("\n%-*s%lld messages of at most %lld, %lld to settle, %lld reports\n", LABEL,
+	       "memory", number_of(p, "in_memory"), number_of(p, "in_memory_most"),
 	       number_of(p, "settle_waiting"), number_of(p, "reports_waiting"));
 	json_array_foreach(json_object_get(p, "channels"), i, ch)
-		printf("channel %s  %s  room %lld  ready %lld  under way %lld  %s\n",
-		       text_of(ch, "name"), text_of(ch, "state"), number_of(ch, "room"),
-		       number_of(ch, "ready"), number_of(ch, "sent"), text_of(ch, "facts"));
-	json_array_foreach(json_object_get(root, "lanes"), i, lane) printf(
-		"lane %s  busy %lld ms\n", text_of(lane, "name"), number_of(lane, "busy_ms"));
-	if (*text_of(root, "last_error") != '\0')
-		printf("last trouble  %s\n", text_of(root, "last_error"));
+	{
+		printf("%-*s%s is %s, %lld under way, %lld to be sent, room for %lld\n", LABEL,
+		       "channel", text_of(ch, "name"), text_of(ch, "state"), number_of(ch, "sent"),
+		       number_of(ch, "ready"), number_of(ch, "room"));
+		if (*text_of(ch, "facts") != '\0') {
+			printf("%*s", LABEL, "");
+			print_words(text_of(ch, "facts"));
+		}
+	}
+	print_lanes(json_object_get(root, "lanes"));
+	if (*text_of(root, "last_error") != '\0') {
+		printf("%-*s", LABEL, "trouble");
+		print_words(text_of(root, "last_error"));
+	}
 }
 
 int
@@ -210,15 +259,26 @@ ctl_stats(struct ctl *c, int argc, char **argv)
 int
 ctl_words(struct ctl *c, int argc, char **argv)
 {
+	static const char *const done[][2] = {
+		{ "pause", "paused: what is under way is finished, nothing more is claimed" },
+		{ "resume", "the pause is over" },
+		{ "drain", "the agent finishes what is under way and ends" },
+		{ "reload", "the configuration was taken over" },
+		{ "log", "the log has this level until the next start or reload" },
+	};
 	json_t *root;
 	int status;
 
 	root = ask(c, argc, argv, &status);
 	if (root == NULL)
 		return status;
-	if (c->is_json)
+	if (c->is_json) {
 		ctl_print_json(root);
-	else
-		json_decref(root);
+		return 0;
+	}
+	json_decref(root);
+	for (size_t i = 0; i < sizeof done / sizeof *done; i++)
+		if (strcmp(argv[0], done[i][0]) == 0)
+			printf("%s\n", done[i][1]);
 	return 0;
 }

@@ -247,10 +247,15 @@ read_conf(struct ctl_report *r, struct ctl *c)
 {
 	struct conf_problems p = { NULL, 0 };
 
-	if (conf_load(c->conf_path, &c->conf, &p) == RC_OK) {
-		ctl_report_line(r, CTL_OK, "configuration", "%s is right", c->conf_path);
-		ctl_use_login(c);
+	if (access(c->conf_path, R_OK) != 0 && errno == EACCES) {
+		ctl_report_line(r, CTL_FAIL, "configuration",
+				"%s may not be read by this user; run it as root or as the user of "
+				"mtrelayd",
+				c->conf_path);
+		return false;
 	}
+	if (conf_load(c->conf_path, &c->conf, &p) == RC_OK)
+		ctl_report_line(r, CTL_OK, "configuration", "%s is right", c->conf_path);
 	for (size_t i = 0; i < p.n; i++)
 		ctl_report_line(r, CTL_FAIL, "configuration", "%s:%d: %s", p.v[i].file, p.v[i].line,
 				p.v[i].text);
@@ -270,6 +275,7 @@ ctl_check(struct ctl *c, int argc, char **argv)
 	if (read_conf(&r, c)) {
 		check_files(&r, c->conf);
 		check_state_dir(&r, c->conf);
+		ctl_use_login(c);
 		check_database(&r, c);
 		for (size_t i = 0; i < c->conf->channel_count; i++)
 			check_channel(&r, &c->conf->channels[i]);

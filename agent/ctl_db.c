@@ -126,12 +126,12 @@ say_no_result(struct ctl *c, struct store *s, int64_t msg_id, int64_t wait_ms)
 
 	if (!c->is_json)
 		printf("message %" PRId64 " has no result after %s; mtrelayctl trace %" PRId64
-		       " goes on looking\n",
+		       " tells more later\n",
 		       msg_id, ctl_span(span, sizeof span, wait_ms), msg_id);
 	status = ctl_explain_id(c, s, msg_id, c->is_json ? &sentences : NULL);
 	if (status > CTL_FAIL) {
 		json_decref(sentences);
-		return status;
+		return status == EX_NOPERM ? CTL_WARN : status; /* an application's login */
 	}
 	if (c->is_json)
 		ctl_print_json(json_pack("{s:b, s:I, s:n, s:o}", "ok", true, "msg_id",
@@ -167,11 +167,16 @@ ctl_send(struct ctl *c, int argc, char **argv)
 		status = ctl_fail_as(c, &e, CTL_WRITER);
 		goto out;
 	}
-	if (!c->is_json && q.wait_ms > 0) {
-		printf("message %" PRId64
-		       " is in the table (request key %s); waiting for its result\n",
-		       msg_id, key);
+	if (!c->is_json) {
+		printf("message %" PRId64 " is in the table (request key %s)%s\n", msg_id, key,
+		       q.wait_ms > 0 ? "; waiting for its result" : "");
 		fflush(stdout);
+	}
+	if (q.wait_ms == 0) {
+		if (c->is_json)
+			ctl_print_json(json_pack("{s:b, s:I, s:s, s:n}", "ok", true, "msg_id",
+						 (json_int_t)msg_id, "req_key", key, "result"));
+		goto out;
 	}
 	until = clock_mono_ms() + q.wait_ms;
 	for (;;) {
@@ -276,13 +281,12 @@ say_cancelled(struct ctl *c, const struct admin_cancel *k)
 					 (json_int_t)k->done, "unknown", (json_int_t)k->unknown));
 		return status;
 	}
-	printf("waiting         %6" PRId64 "  end with 3007, unless another refusal is nearer\n",
+	printf("waiting    %6" PRId64 "  end with 3007, unless another refusal comes first\n",
 	       k->waiting);
-	printf("being sent      %6" PRId64 "  too late, unless they come back unsent\n",
-	       k->claimed);
-	printf("sent            %6" PRId64 "  too late\n", k->too_late);
-	printf("done            %6" PRId64 "  had their result already\n", k->done);
-	printf("unknown         %6" PRId64 "  no such message\n", k->unknown);
+	printf("being sent %6" PRId64 "  too late, unless they come back unsent\n", k->claimed);
+	printf("sent       %6" PRId64 "  too late\n", k->too_late);
+	printf("done       %6" PRId64 "  had their result before\n", k->done);
+	printf("not found  %6" PRId64 "  neither waiting nor with a result\n", k->unknown);
 	if (k->waiting + k->claimed > 0)
 		printf("The proof is the result of each message: 3007 or not.\n");
 	return status;

@@ -62,11 +62,12 @@ say_agents(struct explain *x)
 		    "No agent ever worked on these tables: start mtrelayd with a configuration "
 		    "that names them.");
 	else if (x->live_count == 0)
-		say(x, CTL_FAIL,
-		    "No agent is running: the last one, %s on %s, gave no sign of life for %s. "
-		    "Start mtrelayd.",
+		say(x, CTL_FAIL, "No agent is running: the last one, %s on %s, %s %s%s. Start mtrelayd.",
 		    x->agents[0].id, x->agents[0].host,
-		    ctl_span(span, sizeof span, x->agents[0].since_beat_ms));
+		    strcmp(x->agents[0].state, "STOPPED") == 0 ? "was ended"
+							       : "gave no sign of life for",
+		    ctl_span(span, sizeof span, x->agents[0].since_beat_ms),
+		    strcmp(x->agents[0].state, "STOPPED") == 0 ? " ago" : "");
 }
 
 /* The word behind "name=" in an agent's list of channels; false when it has no such channel. */

@@ -32,7 +32,7 @@ ctl_report_line(struct ctl_report *r, int level, const char *thing, const char *
 		json_array_append_new(r->lines, json_pack("{s:s, s:s, s:s}", "level", words[level],
 							  "thing", thing, "text", text));
 	else
-		printf("%-4s  %-28s  %s\n", words[level], thing, text);
+		printf("%-4s  %-18s  %s\n", words[level], thing, text);
 }
 
 void
@@ -48,12 +48,17 @@ ctl_report_finding(void *ctx, const struct schema_finding *f)
 int
 ctl_report_end(struct ctl_report *r)
 {
-	if (r->lines != NULL)
+	if (r->lines != NULL) {
 		ctl_print_json(json_pack("{s:b, s:s, s:o}", "ok", r->worst != CTL_FAIL, "worst",
 					 words[r->worst], "lines", r->lines));
-	else
-		printf("\n%s: %u in order, %u to look at, %u that stop it\n", words[r->worst],
-		       r->count[CTL_OK], r->count[CTL_WARN], r->count[CTL_FAIL]);
+	} else {
+		printf("\n%s: ", words[r->worst]);
+		if (r->count[CTL_FAIL] > 0)
+			printf("%u to mend before mtrelayd can work, ", r->count[CTL_FAIL]);
+		if (r->count[CTL_WARN] > 0)
+			printf("%u to look at, ", r->count[CTL_WARN]);
+		printf("%u in order\n", r->count[CTL_OK]);
+	}
 	r->lines = NULL;
 	return r->worst;
 }

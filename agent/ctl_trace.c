@@ -13,8 +13,6 @@
 #include "agent/text.h"
 
 #define KEY_IDS_MAX 16
-/* The reader's role does not see attempts and kept reports. */
-#define READER "the agent's own login, or one that may read all of mtrelay's tables"
 
 static const char *const status_words[] = { "READY",   "SENDING", "ACCEPTED",
 					    "UNKNOWN", "HELD",	  "DEFERRED" };
@@ -72,6 +70,17 @@ by_time(const void *a, const void *b)
 	return x->order < y->order ? -1 : x->order > y->order;
 }
 
+/* Only a fallback has a leg above 0. */
+static const char *
+attempt(char *buf, size_t size, int leg, int try_no)
+{
+	if (leg > 0)
+		snprintf(buf, size, "attempt %d of leg %d", try_no, leg);
+	else
+		snprintf(buf, size, "attempt %d", try_no);
+	return buf;
+}
+
 /* The name and the value, or nothing at all. */
 static const char *
 fact(char *buf, size_t size, const char *name, const char *value)
@@ -87,7 +96,7 @@ take_event(void *ctx, const struct admin_event *ev)
 		[ADMIN_TRY] = "attempt", [ADMIN_REPORT] = "report", [ADMIN_HISTORY] = "history"
 	};
 	struct trace *t = ctx;
-	char code[16], channel[48], provider[128], pcode[64], reason[320], key[48];
+	char code[16], channel[48], provider[128], pcode[64], reason[320], key[48], which[48];
 
 	if (t->events != NULL) {
 		json_array_append_new(
@@ -102,27 +111,26 @@ take_event(void *ctx, const struct admin_event *ev)
 	}
 	fact(code, sizeof code, "  code ", ev->code);
 	fact(channel, sizeof channel, "  channel ", ev->channel);
-	fact(provider, sizeof provider, "  provider's id ", ev->provider_id);
+	fact(provider, sizeof provider, "  provider's id ",
+	     strcmp(ev->provider_id, ev->client_key) != 0 ? ev->provider_id : "");
 	fact(pcode, sizeof pcode, "  provider's code ", ev->provider_code);
 	fact(reason, sizeof reason, "  ", ev->reason);
 	fact(key, sizeof key, "  key ", ev->client_key);
+	attempt(which, sizeof which, ev->leg, ev->try_no);
 	switch (ev->source) {
 	case ADMIN_TRY:
-		add(t, ev->at_ms, "attempt %d of leg %d  %s%s%s%s%s", ev->try_no, ev->leg, ev->what,
-		    code, channel, provider, key);
-		add(t, ev->closed_ms, "attempt %d of leg %d is closed  %s%s", ev->try_no, ev->leg,
-		    ev->what, code);
+		add(t, ev->at_ms, "%s  %s%s%s%s%s", which, ev->what, code, channel, provider, key);
+		add(t, ev->closed_ms, "%s is closed  %s%s", which, ev->what, code);
 		break;
 	case ADMIN_REPORT:
 		add(t, ev->at_ms, "report kept, it fits no state of this message yet  %s%s%s%s%s",
 		    ev->what, code, pcode, channel, provider);
 		break;
 	case ADMIN_HISTORY:
-		add(t, ev->at_ms, "%s%s%s%s  leg %d attempt %d%s%s%s", ev->what,
+		add(t, ev->at_ms, "%s%s%s%s%s  %s%s", ev->what,
 		    ev->from >= 0 || ev->to >= 0 ? "  " : "",
-		    ev->from >= 0 ? status_word(ev->from) : "", ev->to >= 0 ? " > " : "", ev->leg,
-		    ev->try_no, ev->to >= 0 ? "  to " : "", ev->to >= 0 ? status_word(ev->to) : "",
-		    code);
+		    ev->from >= 0 ? status_word(ev->from) : "", ev->to >= 0 ? " to " : "",
+		    ev->to >= 0 ? status_word(ev->to) : "", which, code);
 		if (reason[0] != '\0')
 			add(t, ev->at_ms, "    %s", ev->reason);
 		break;
@@ -132,11 +140,17 @@ take_event(void *ctx, const struct admin_event *ev)
 static void
 add_row(struct trace *t, const struct admin_row *r)
 {
+	char key[48];
+
 	add(t, r->created_ms, "inserted");
 	if (r->send_ms > r->created_ms + 1000)
 		add(t, r->send_ms, "reserved for this time (send_at)");
-	add(t, r->first_sent_ms, "first handed over in leg %d  channel %s  key %s", r->leg,
-	    r->channel, r->client_key);
+	fact(key, sizeof key, "  key ", r->client_key);
+	if (r->leg > 0)
+		add(t, r->first_sent_ms, "first handed over in leg %d  channel %s%s", r->leg,
+		    r->channel, key);
+	else
+		add(t, r->first_sent_ms, "first handed over  channel %s%s", r->channel, key);
 	if (r->last_sent_ms > r->first_sent_ms && r->first_sent_ms != 0)
 		add(t, r->last_sent_ms, "attempt %d claimed", r->try_no);
 }
@@ -144,15 +158,16 @@ add_row(struct trace *t, const struct admin_row *r)
 static void
 add_result(struct trace *t, const struct admin_result *r)
 {
-	char provider[128], pcode[64], channel[48];
+	char provider[128], pcode[64], channel[48], which[48];
 
 	add(t, r->created_ms, "inserted");
-	add(t, r->sent_ms, "sent in leg %d, attempt %d%s  key %s", r->leg, r->try_no,
+	add(t, r->sent_ms, "sent, %s%s  key %s", attempt(which, sizeof which, r->leg, r->try_no),
 	    fact(channel, sizeof channel, "  channel ", r->channel), r->client_key);
 	add(t, r->done_ms, "result %s %s %s%s%s", r->class, r->code,
 	    r->text[0] != '\0' ? r->text : result_text(r->code),
 	    fact(pcode, sizeof pcode, "  provider's code ", r->provider_code),
-	    fact(provider, sizeof provider, "  provider's id ", r->provider_id));
+	    fact(provider, sizeof provider, "  provider's id ",
+		 strcmp(r->provider_id, r->client_key) != 0 ? r->provider_id : ""));
 	if (r->rev > 0)
 		add(t, r->changed_ms, "result revised (rev %d%s)", r->rev,
 		    r->is_late ? ", by a late report" : "");
@@ -247,7 +262,7 @@ trace_one(struct ctl *c, struct store *s, int64_t msg_id, bool *found)
 	    store_admin_events(s, msg_id, take_event, &t, &e) != RC_OK) {
 		json_decref(t.events);
 		free(t.lines);
-		return ctl_fail_as(c, &e, READER);
+		return ctl_fail_as(c, &e, CTL_READER);
 	}
 	*found = is_waiting || n > 0 || t.n > 0 || json_array_size(t.events) > 0;
 	if (*found && c->is_json) {
@@ -314,7 +329,7 @@ ctl_trace(struct ctl *c, int argc, char **argv)
 	if (status != 0)
 		return status;
 	if (key != NULL && store_admin_ids_by_key(s, key, ids, KEY_IDS_MAX, &n, &e) != RC_OK)
-		status = ctl_fail_as(c, &e, READER);
+		status = ctl_fail_as(c, &e, CTL_READER);
 	for (size_t i = 0; status == 0 && i < n; i++) {
 		status = trace_one(c, s, ids[i], &found);
 		any = any || found;

@@ -7,6 +7,7 @@
  * transaction cannot be ended is lost. What the drivers do by themselves was measured with psqlODBC
  * 13.02, MariaDB Connector/ODBC 3.1.15 and libsqliteodbc 0.9998 under unixODBC 2.3.11. */
 #include "config.h"
+#include <errno.h>
 #include <pthread.h>
 #include <sql.h>
 #include <sqlext.h>
@@ -231,7 +232,10 @@ stmt_failed(struct db_stmt *st, enum tx_call call, const char *where, struct err
 static enum rc
 process_init(struct err *e)
 {
-	(void)e;
+	/* psqlODBC takes the encoding of its connections from this, and without it from the locale:
+	 * a service started with LANG=C or a Korean one would send garbled texts. */
+	if (setenv("PGCLIENTENCODING", "UTF8", 1) != 0)
+		return err_set(e, RC_NOMEM, errno, "odbc.process_init", "out of memory");
 	return RC_OK;
 }
 
@@ -386,14 +390,17 @@ get_info(struct db_session *s, SQLUSMALLINT what, char *buf, size_t size)
 		buf[0] = '\0';
 }
 
-/* "10.11.000019" is 10.11.19, and psqlODBC says 15.0.18 for 15.18. */
+/* "10.11.000019" is 10.11.19, and psqlODBC says 15.0.18 for 15.18. libsqliteodbc tells the SQLite
+ * that it was compiled with, not the one that runs. */
 static void
 plain_version(char *out, size_t size, const char *name, const char *version,
 	      enum odbc_product product)
 {
 	unsigned a = 0, b = 0, c = 0;
 
-	if (sscanf(version, "%u.%u.%u", &a, &b, &c) != 3)
+	if (product == ODBC_SQLITE)
+		snprintf(out, size, "%s", name);
+	else if (sscanf(version, "%u.%u.%u", &a, &b, &c) != 3)
 		snprintf(out, size, "%s %s", name, version);
 	else if (product == ODBC_POSTGRESQL && a >= 10 && b == 0)
 		snprintf(out, size, "%s %u.%u", name, a, c);

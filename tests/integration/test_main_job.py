@@ -225,11 +225,21 @@ def test_status_is_true_and_machine_readable(database, sim, agent):
     a = agent()
     database.wait_result(database.insert(), fail=a.dead_text)
     text = a.ctl("status").stdout
-    assert "agent test-1" in text and "infobip" in text and "UP" in text
+    assert "agent     test-1, version" in text and "infobip is UP" in text
+    assert max(len(line) for line in text.splitlines()) <= 100, text
     got = ctl_json(a, "status")
     assert got["pipeline"]["claimed"] == 1 and got["pipeline"]["channels"][0]["state"] == "UP"
     assert got["database_ok"] is True and got["is_frozen"] is False
     assert "messages_accepted        1" in a.ctl("stats").stdout
+
+
+@pytest.mark.parametrize("locale", ["C", "ko_KR.eucKR"])
+def test_the_locale_of_the_host_does_not_matter(database, sim, agent, locale):
+    a = agent(env={"LC_ALL": locale, "LANG": locale})
+    text = "안녕하세요 €"
+    database.wait_result(database.insert(body=text), fail=a.dead_text, result_class="OK", body=text)
+    assert [t.text for t in sim.truth().values()] == [text]
+    assert a.ctl("check", env={"LC_ALL": locale, "LANG": locale}).stdout.splitlines()[-1].startswith("OK: ")
 
 
 def test_bodies_and_numbers_are_in_no_log(database, sim, agent):
