@@ -49,6 +49,8 @@ GRANT SELECT (msg_id, created_at, req_key, asked_type, sender, recipient, group_
   origin_code, etc1, etc2, etc3, etc4, send_at, result_class, result_code, result_text,
   provider_code, provider_id, client_key, sent_type, leg, carrier, parts, channel, owner, try_no,
   sent_at, done_at, rev, late, changed_at, read_yn) ON {result} TO {reader_user};
+GRANT SELECT ON {try} TO {reader_user};
+GRANT SELECT ON {report} TO {reader_user};
 GRANT SELECT ON {history} TO {reader_user};
 GRANT SELECT ON {agent} TO {reader_user};
 GRANT SELECT ON {meta} TO {reader_user};
