@@ -114,6 +114,9 @@ struct conf_problems {
 void conf_problems_print(FILE *f, const struct conf_problems *p);
 void conf_problems_free(struct conf_problems *p);
 
+/* Before the first conf_load(): this process leaves its terminal, so a log without a place goes to
+ * syslog. */
+void conf_set_background(void);
 /* Reads and checks all but the other files that it names. RC_OK gives *out with one reference,
  * everything else NULL and at least one problem. p starts as zeroes and is added to. */
 enum rc conf_load(const char *path, struct conf **out, struct conf_problems *p) MUST_USE;

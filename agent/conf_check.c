@@ -198,6 +198,14 @@ derive_id(struct conf *c)
 		c->agent.id = conf_strdup(c, host);
 }
 
+static bool is_background;
+
+void
+conf_set_background(void)
+{
+	is_background = true;
+}
+
 void
 conf_derive(struct conf *c)
 {
@@ -220,6 +228,8 @@ conf_derive(struct conf *c)
 			c->log.sink = LOG_SINK_FILE;
 		else if (getenv("JOURNAL_STREAM") != NULL)
 			c->log.sink = LOG_SINK_JOURNAL;
+		else if (is_background)
+			c->log.sink = LOG_SINK_SYSLOG;
 		conf_place(c, 0, sink)->is_derived = true;
 	}
 }

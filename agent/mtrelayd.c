@@ -451,6 +451,8 @@ shell_main(struct shell *sh)
 	struct conf_problems problems = { 0 };
 	int status = -1;
 
+	if (sh->is_daemon)
+		conf_set_background();
 	if (conf_load(sh->conf_path, &sh->conf, &problems) == RC_OK && sh->conf != NULL &&
 	    !sh->is_dump) {
 		status = become_user(sh->conf, !sh->is_test);

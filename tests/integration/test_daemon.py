@@ -350,6 +350,13 @@ def test_init_script_keeps_a_running_agent_from_a_broken_configuration(init):
     assert status == 1 and "nonsense: there is no such section" in text
 
 
+@pytest.mark.noschema
+def test_init_script_tells_when_the_agent_ends_at_once(init):
+    assert init("start") == (1, 'mtrelayd: has ended again: see its log, and "mtrelayctl check"\n')
+    assert "mtrelayctl schema --apply" in init.log()
+    assert init("status")[0] == 3
+
+
 def test_a_second_daemon_on_the_same_pid_file_is_refused(init):
     assert init("start")[0] == 0
     done = init.one.run_daemon("--daemon")
