@@ -1,6 +1,7 @@
 """What scripts/demo runs once the programs are built: database, provider, agent, INSERT, results, how to go on."""
 
 import argparse
+import os
 import signal
 import sys
 import textwrap
@@ -153,6 +154,9 @@ def demo(args, things):
     things.append(server.close)
     folder = paths.temp_dir("demo")
     things.append(lambda: paths.remove_dir(folder))
+    # Distributions have psqlODBC leave a log file in /tmp for each process; our drivers are named by their full paths.
+    paths.write_file(folder + "/odbcinst.ini", "")
+    os.environ["ODBCSYSINI"] = folder
     print("1. A database, a simulated provider with TLS, and the agent, all on this machine.", flush=True)
     base = server.create()
     sim = Sim()
