@@ -28,6 +28,7 @@ unit_tests += \
 unit_tests += \
 	tests/unit/test_conf \
 	tests/unit/test_cp949 \
+	tests/unit/test_decide \
 	tests/unit/test_journal \
 	tests/unit/test_key \
 	tests/unit/test_message \
