@@ -43,8 +43,8 @@ def handed_over(sim):
     return sim.stats().get("items_in", 0)
 
 
-def run_out(a, database, oracle):
-    database.wait_empty(30, fail=a.dead_text)
+def run_out(a, database, oracle, deadline_s=30):
+    database.wait_empty(deadline_s, fail=a.dead_text)
     a.stop()
     oracle.check()
     assert {r["result_class"] for r in database.rows("result")} == {"OK"}
@@ -171,13 +171,15 @@ def test_rows_of_a_channel_without_room_are_no_reason_to_spin(database, agent):
 
 def test_a_claim_whose_texts_do_not_fit_gets_smaller(database, agent, oracle):
     """500 rows with 58 KiB of text each are more than one claim may hold in memory."""
-    a = agent(start=False, channel={"lms_bytes": 10000}, extra={"limits": {"body": "20KiB"}})
+    a = agent(start=False, channel={"lms_bytes": 10000},
+              extra={"limits": {"body": "20KiB"}, "times": {"agent_lease": "30s", "write_deadline": "10s",
+                                                            "row_lease": "60s"}})
     filler = "y" * 16000
     database.insert_many(500, body="b" * 9900, payload='{"a":"%s"}' % filler, vars='{"a":"%s"}' % filler,
                          fallback_body=filler, msg_type="LMS")
     oracle.snapshot()
     a.start()
-    run_out(a, database, oracle)
+    run_out(a, database, oracle, 90)
     assert database.count("result") == 500
 
 
@@ -218,7 +220,7 @@ def test_a_reload_without_a_change_leaves_messages_under_way_alone(database, sim
     under_way(database, sim, a, 20)
     hang_up(a, "yes")
     oracle.expect(*[r["msg_id"] for r in database.rows("send")])
-    assert database.count("send", "status = 1") == 20, "the reload came too late to show anything"
+    assert database.count("send", "status = 1") == 20, "they must still be under way after the reload"
     database.wait_empty(20, fail=a.dead_text)
     got = stats(a)
     assert (got["messages_unsure"], got["messages_accepted"], got["resends"]) == (0, 20, 0)
@@ -233,7 +235,7 @@ def test_a_channel_with_a_changed_option_ends_what_it_has_before_it_is_opened_an
     a.config["channels"][0]["batch"] = 5
     a.write()
     hang_up(a, "yes")
-    assert database.count("send", "status = 1") == 20, "the reload came too late to show anything"
+    assert database.count("send", "status = 1") == 20, "they must still be under way after the reload"
     database.insert_many(20, msg_type="SMS")
     oracle.expect(*[r["msg_id"] for r in database.rows("send")])
     database.wait_empty(20, fail=a.dead_text)
