@@ -156,8 +156,15 @@ on_done(void *owner, struct message **m, const struct outcome *o, size_t n)
 			 : o[i].kind == OUT_DEFERRED ? STAT_messages_deferred
 						     : STAT_messages_unsure);
 		if (!m[i]->touched) {
-			/* wire() never said yes: whatever the driver thinks, nothing left. */
-			if (o[i].retry_after_ms > 0 && !m[i]->is_resend && !m[i]->older_open) {
+			/* wire() never said yes: whatever the driver thinks, nothing left. What it cannot send at all
+			 * has failed; given back, it would come again for ever. */
+			if (o[i].kind == OUT_REJECTED && !m[i]->is_resend) {
+				it = settle_item_new(p, m[i]);
+				pipeline_mark_of(m[i], w->name, &it->mark);
+				pipeline_decide(&it->mark, &o[i], 0, &it->c);
+				it->c.client_key = it->key;
+				settle_message(p, it, AT_CHANNEL);
+			} else if (o[i].retry_after_ms > 0 && !m[i]->is_resend && !m[i]->older_open) {
 				it = settle_item_new(p, m[i]);
 				it->c.kind = CHANGE_DEFER;
 				it->c.delay_ms = o[i].retry_after_ms;

@@ -41,6 +41,7 @@ ROWS = [
     ("explicit NULLs of an ORM",
      {c: NULL for c in ("msg_type", "priority", "subject", "is_ad", "vars", "send_at", "expire_at", "cancel_yn",
                         "group_key", "req_key", "etc1", "file_key", "fallback_type", "payload")}, ""),
+    ("a reseller id that is no registration number", {"origin_code": "o-1"}, "6006"),
     ("line ends and tabs", {"body": "one\ntwo\r\n\tthree"}, ""),
     ("quotes and backslashes", {"body": "it's \\ \"quoted\" \\n; DROP TABLE mt_send; --"}, ""),
 ]
