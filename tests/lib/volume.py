@@ -38,9 +38,9 @@ class Run:
         return max([kib for _, n, kib in self.samples if fr <= n <= to] or [0]) / 1024
 
     def growth_mib(self, warm=WARM_ROWS):
-        """Largest resident memory in the last third against the largest in the first third behind the first rows."""
-        third = (self.rows - warm) // 3
-        return self.rss_mib(self.rows - third, self.rows) - self.rss_mib(warm, warm + third)
+        """How much larger than ever before the agent became in the last two thirds of what follows the first rows."""
+        turn = warm + (self.rows - warm) // 3
+        return self.rss_mib(turn, self.rows) - self.rss_mib(0, turn)
 
     def __str__(self):
         return "%d rows in %.1f s: %.0f rows/s, agent: peak %.1f MiB, growth %.1f MiB, %.1f s CPU" % (
