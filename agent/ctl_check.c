@@ -2,8 +2,8 @@
  * remedy. Sends no message.
  *
  * What mtrelayd does at its start is looked at by the same functions, so that both say the same
- * sentence. Files are looked at as the user that mtrelayd becomes, in a child process when this one
- * is root's. */
+ * sentence. Started by root, everything is looked at as the user that mtrelayd becomes: files in a
+ * child process, and from the connection to the database on this process is that user. */
 #include "config.h"
 #include <errno.h>
 #include <grp.h>
@@ -43,6 +43,14 @@ say_problems(struct ctl_report *r, FILE *f)
 	}
 }
 
+/* For good. */
+static bool
+become(const struct passwd *pw)
+{
+	return initgroups(pw->pw_name, pw->pw_gid) == 0 && setgid(pw->pw_gid) == 0 &&
+	       setuid(pw->pw_uid) == 0;
+}
+
 /* Runs in the child: never returns. */
 static void
 look_as(const struct conf *conf, const struct passwd *pw, int fd)
@@ -52,8 +60,7 @@ look_as(const struct conf *conf, const struct passwd *pw, int fd)
 
 	if (f == NULL)
 		_exit(CTL_FAIL);
-	if (pw != NULL && (initgroups(pw->pw_name, pw->pw_gid) != 0 || setgid(pw->pw_gid) != 0 ||
-			   setuid(pw->pw_uid) != 0)) {
+	if (pw != NULL && !become(pw)) {
 		fprintf(f, "cannot become user %s (%s)\n", pw->pw_name, strerror(errno));
 	} else if (conf_check_files(conf, &p) != RC_OK) {
 		conf_problems_print(f, &p);
@@ -63,26 +70,16 @@ look_as(const struct conf *conf, const struct passwd *pw, int fd)
 	_exit(0);
 }
 
+/* pw: NULL when this process stays who it is. */
 static void
-check_files(struct ctl_report *r, const struct conf *conf)
+check_files(struct ctl_report *r, const struct conf *conf, const struct passwd *pw)
 {
-	const struct passwd *pw = NULL;
 	unsigned before = r->count[CTL_FAIL];
 	int fds[2];
 	FILE *f;
 	pid_t child, got;
 	int ended = 0;
 
-	if (geteuid() == 0) {
-		pw = getpwnam(conf->agent.user);
-		if (pw == NULL) {
-			ctl_report_line(r, CTL_FAIL, "user",
-					"there is no user %s, that mtrelayd is to become: useradd "
-					"--system %s, or set agent.user",
-					conf->agent.user, conf->agent.user);
-			return;
-		}
-	}
 	fflush(stdout);
 	if (pipe(fds) != 0 || (child = fork()) < 0) {
 		ctl_report_line(r, CTL_FAIL, "files", "cannot be looked at (%s)", strerror(errno));
@@ -146,6 +143,22 @@ check_state_dir(struct ctl_report *r, const struct conf *conf)
 		ctl_report_line(r, CTL_OK, "state_dir", "%s is local and has room", dir);
 }
 
+/* False: there is no such user, and the line is said. */
+static bool
+find_user(struct ctl_report *r, const struct conf *conf, const struct passwd **pw)
+{
+	*pw = NULL;
+	if (geteuid() != 0)
+		return true;
+	*pw = getpwnam(conf->agent.user);
+	if (*pw == NULL)
+		ctl_report_line(r, CTL_FAIL, "user",
+				"there is no user %s, that mtrelayd is to become: useradd "
+				"--system %s, or set agent.user",
+				conf->agent.user, conf->agent.user);
+	return *pw != NULL;
+}
+
 /* ---- database ---- */
 
 static void
@@ -197,11 +210,6 @@ check_database(struct ctl_report *r, struct ctl *c)
 	struct err e;
 	unsigned fails = 0;
 
-	if (store_setup(&c->setup, c->conf, &e) != RC_OK) {
-		ctl_report_line(r, CTL_FAIL, "database", "%s", e.text);
-		return;
-	}
-	c->has_setup = true;
 	db.driver = c->setup.cfg.driver;
 	if (db.driver->open(&c->setup.cfg.params, &db.session, &e) != RC_OK) {
 		ctl_report_line(r, CTL_FAIL, "database", "%s", e.text);
@@ -223,6 +231,22 @@ check_database(struct ctl_report *r, struct ctl *c)
 	check_facts(r, c);
 out:
 	db.driver->close(db.session);
+}
+
+/* Reads the password, which an operator may have named for this call alone. False: the line is
+ * said. */
+static bool
+set_up_database(struct ctl_report *r, struct ctl *c)
+{
+	struct err e;
+
+	ctl_use_login(c);
+	if (store_setup(&c->setup, c->conf, &e) != RC_OK) {
+		ctl_report_line(r, CTL_FAIL, "database", "%s", e.text);
+		return false;
+	}
+	c->has_setup = true;
+	return true;
 }
 
 /* ---- channels ---- */
@@ -267,16 +291,23 @@ int
 ctl_check(struct ctl *c, int argc, char **argv)
 {
 	struct ctl_report r;
+	const struct passwd *pw;
+	bool has_database;
 
 	(void)argv;
 	if (argc > 1)
 		return ctl_complain(c, EX_USAGE, "usage: check [--json]");
 	ctl_report_begin(&r, c);
 	if (read_conf(&r, c)) {
-		check_files(&r, c->conf);
+		if (find_user(&r, c->conf, &pw))
+			check_files(&r, c->conf, pw);
 		check_state_dir(&r, c->conf);
-		ctl_use_login(c);
-		check_database(&r, c);
+		has_database = set_up_database(&r, c);
+		if (pw != NULL && !become(pw))
+			ctl_report_line(&r, CTL_FAIL, "user", "cannot become %s (%s)", pw->pw_name,
+					strerror(errno));
+		if (has_database)
+			check_database(&r, c);
 		for (size_t i = 0; i < c->conf->channel_count; i++)
 			check_channel(&r, &c->conf->channels[i]);
 	}

@@ -99,7 +99,7 @@ channel_remedy(const char *word)
 		return "the provider asked for less; it goes on by itself";
 	if (strcmp(word, "CLOSED") == 0)
 		return "it could not be opened: mtrelayctl check, and the agent's log";
-	return "it is starting";
+	return "it is connecting, which takes a moment";
 }
 
 /* A route is open when a running agent has one of its channels up; false when it is not. */
@@ -183,6 +183,7 @@ static int
 say_queue(struct explain *x)
 {
 	int64_t ahead;
+	char span[32];
 	struct err e;
 
 	if (store_admin_ahead(x->s, &x->row, AHEAD_MAX, &ahead, &e) != RC_OK)
@@ -193,8 +194,9 @@ say_queue(struct explain *x)
 		    ahead == AHEAD_MAX ? "More than " : "", ahead);
 	else
 		say(x, CTL_OK,
-		    "Nothing is in its way: it is at the head of its queue and is taken at the "
-		    "next look.");
+		    "Nothing known is in its way: it is at the head of its queue and is taken at "
+		    "the next look. (The agents last told of themselves %s ago.)",
+		    ctl_span(span, sizeof span, x->agents[0].since_beat_ms));
 	return 0;
 }
 
@@ -219,7 +221,7 @@ explain_waiting(struct explain *x)
 	else if (r->send_in_ms > 0)
 		say(x, CTL_WARN,
 		    "It is reserved for %s, that is in %s (send_at; a literal means the time zone "
-		    "of the session that wrote it).",
+		    "of the session that wrote it, on SQLite UTC).",
 		    ctl_time(at, sizeof at, r->send_ms),
 		    ctl_span(span, sizeof span, r->send_in_ms));
 	if (r->status == ROW_DEFERRED && r->due_in_ms > 0)

@@ -104,7 +104,7 @@ ctl_span(char *buf, size_t size, int64_t ms)
 	else if (s < 120)
 		snprintf(buf, size, "%lld s", s);
 	else if (s < 7200)
-		snprintf(buf, size, "%lld min", s / 60);
+		snprintf(buf, size, "%lld min", (s + 30) / 60);
 	else if (s < 172800)
 		snprintf(buf, size, "%lld h %lld min", s / 3600, s % 3600 / 60);
 	else

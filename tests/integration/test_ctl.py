@@ -285,6 +285,15 @@ def test_wrong_api_key_and_files_that_the_agent_may_not_read(database, sim, agen
 
 
 @pytest.mark.db("sqlite")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can look as another user")
+def test_check_by_root_looks_at_the_database_as_the_agents_user(agent, database):
+    a = agent(start=False, extra={"agent": {"user": "nobody"}})
+    os.chmod(database.path, 0o644)
+    done = a.ctl("check", check=False)
+    assert [line for line in check_lines(done) if line[0] == "FAIL" and "readonly database" in line[2]], done.stdout
+
+
+@pytest.mark.db("sqlite")
 @pytest.mark.skipif(not os.path.ismount("/dev/shm"), reason="no tmpfs here")
 def test_check_warns_of_a_state_folder_in_memory(agent, database):
     a = agent(start=False, extra={"agent": {"state_dir": "/dev/shm"}})
@@ -348,7 +357,7 @@ def test_explain_rows_under_way_whose_agent_is_gone(database, agent):
     database.execute("UPDATE {p}send SET pend_class = 'OK', pend_code = '0000' WHERE msg_id = ?", (held,))
     assert "outcome is known (OK 0000)" in explain(a, held, 2)
     off = put(database, 5, _due=600)
-    assert re.search(r"put off until .* for 9 min", explain(a, off, 2))
+    assert re.search(r"put off until .* for 10 min", explain(a, off, 2))
 
 
 def test_explain_with_an_agent(database, sim, agent):
