@@ -335,7 +335,8 @@ def test_the_oracle_would_see_a_second_sending(database, sim, agent, oracle):
     put(path, data[:first] + bytes(end - first))
     a.start()
     a.wait_log("relay.recovered incarnation=2 .*unknown=0 .*journal=whole")
-    sim.resume_reports()
+    wait_until(lambda: sim.stats()["accepted"] > 60, 20, "some to be sent again", fail=a.dead_text)
+    sim.resume_reports()        # not earlier: a report settles a row that waits, too
     database.wait_empty(30, fail=a.dead_text)
     assert any("got message" in text for text in oracle.violations()), oracle.violations()
 
