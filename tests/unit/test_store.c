@@ -1025,6 +1025,50 @@ test_several_of_one_message(void **state)
 	let_go(&k);
 }
 
+/* A row without a report is asked for twice before its close, and never by two agents. */
+static void
+test_silent(void **state)
+{
+	struct claimed k;
+	struct message *m;
+	struct change c;
+	struct store_row rows[10];
+	size_t n;
+
+	(void)state;
+	m = one_claimed(&k);
+	c = change_of(CHANGE_ACCEPT, m);
+	apply_one(&c, CHANGED);
+	OK(store_take_silent(st, HOUR_MS, rows, 10, &n, E));
+	assert_int_equal(n, 0);
+	SQLF("UPDATE mt_send SET due_at = %s", at(HOUR_MS / 2));
+	OK(store_take_silent(st, HOUR_MS, rows, 10, &n, E));
+	assert_int_equal(n, 1);
+	assert_int_equal(rows[0].msg_id, m->msg_id);
+	assert_int_equal(rows[0].status, ROW_ACCEPTED);
+	assert_int_equal(rows[0].fence, c.new_fence);
+	assert_string_equal(rows[0].channel, "ch");
+	assert_string_equal(rows[0].client_key, m->client_key);
+	OK(store_take_silent(st, HOUR_MS, rows, 10, &n, E));
+	assert_int_equal(n, 0);
+	SQLF("UPDATE mt_send SET due_at = %s, owner = 'agent-2'", at(HOUR_MS / 5));
+	SQLF("INSERT INTO mt_agent (agent_id, incarnation, lease_until) VALUES ('agent-2', 5, %s)",
+	     at(60000));
+	OK(store_take_silent(st, HOUR_MS, rows, 10, &n, E));
+	assert_int_equal(n, 0);
+	SQLF("UPDATE mt_agent SET lease_until = %s WHERE agent_id = 'agent-2'", at(-1000));
+	OK(store_take_silent(st, HOUR_MS, rows, 10, &n, E));
+	assert_int_equal(n, 1);
+	OK(store_take_silent(st, HOUR_MS, rows, 10, &n, E));
+	assert_int_equal(n, 0);
+	/* What came of it is taken under the same fence. */
+	c = change_of(CHANGE_RESULT, m);
+	c.fence = rows[0].fence;
+	set_result(&c, RESULT_OK, "0000");
+	apply_one(&c, CHANGED);
+	let_go(&k);
+}
+
 static void
 test_unknown_look_hold(void **state)
 {
@@ -2367,6 +2411,7 @@ main(void)
 		CASE(test_accept_after_release),
 		CASE(test_release_keeps),
 		CASE(test_several_of_one_message),
+		CASE(test_silent),
 		CASE(test_unknown_look_hold),
 		CASE(test_touched),
 		CASE(test_resend_same_key),
