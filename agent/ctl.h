@@ -1,9 +1,9 @@
 /* ctl.h - what the parts of mtrelayctl share: the table of commands and the state of one call.
  *
  * One thread, one command a process. Commands that ask the running agent are in ctl_agent.c, those
- * that work on the database alone in ctl_db.c and ctl_check.c. Text for people, --json for
- * programs. Exit status: 0 done or healthy, 1 a warning, 2 a failure or nothing found, 64 wrong
- * use, 69 agent or database not reached, 77 no right to, 78 configuration. */
+ * that work on the database alone in ctl_db.c, ctl_unknown.c and ctl_check.c. Text for people,
+ * --json for programs. Exit status: 0 done or healthy, 1 a warning, 2 a failure or nothing found, 64
+ * wrong use, 69 agent or database not reached, 77 no right to, 78 configuration. */
 #ifndef MTRELAY_CTL_H
 #define MTRELAY_CTL_H
 #include <jansson.h>
@@ -96,6 +96,8 @@ int ctl_send(struct ctl *c, int argc, char **argv);
 int ctl_explain(struct ctl *c, int argc, char **argv);
 int ctl_trace(struct ctl *c, int argc, char **argv);
 int ctl_cancel(struct ctl *c, int argc, char **argv);
+int ctl_unknown(struct ctl *c, int argc, char **argv);
+int ctl_requeue(struct ctl *c, int argc, char **argv);
 int ctl_unfreeze(struct ctl *c, int argc, char **argv);
 
 #endif

@@ -314,9 +314,10 @@ explain_held(struct explain *x)
 		say(x, CTL_FAIL,
 		    "It is held (%s %s): nobody knows whether the provider took it, and the "
 		    "route's on_unknown says hold. A late "
-		    "report settles it; without one it ends as unknown in %s.",
+		    "report settles it; without one it ends as unknown in %s. Who knows more: "
+		    "mtrelayctl unknown resolve %" PRId64 " sent, failed or resend.",
 		    r->hold_code, r->hold_code[0] != '\0' ? result_text(r->hold_code) : "no code",
-		    ctl_span(span, sizeof span, r->due_in_ms));
+		    ctl_span(span, sizeof span, r->due_in_ms), r->msg_id);
 }
 
 /* ---- a message that is done, or none ---- */

@@ -115,4 +115,5 @@ mtrelayctl_SOURCES += \
 	agent/ctl_report.c \
 	agent/ctl_schema.c \
 	agent/ctl_trace.c \
+	agent/ctl_unknown.c \
 	agent/mtrelayctl.c

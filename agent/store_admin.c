@@ -1,7 +1,9 @@
 #include "config.h"
 #include "agent/store_admin.h"
+#include <inttypes.h>
 #include <string.h>
 #include "agent/store_int.h"
+#include "agent/text.h"
 
 /* DIAGNOSTICS: what the statements return goes up unchanged; RC_CONFIG with SQLSTATE 42501 (MySQL 1142,
  * 1143) when the login lacks the right. */
@@ -397,4 +399,307 @@ store_admin_cancel(struct store *s, const int64_t *ids, size_t n, struct admin_c
 	sum->done += one.done;
 	sum->unknown += one.unknown;
 	return RC_OK;
+}
+
+/* ---- what an operator decides ---- */
+
+enum rc
+store_admin_open(struct store *s, enum row_status status, struct admin_open *rows, size_t max,
+		 size_t *n, struct err *e)
+{
+	const struct db_value args[] = { v_int(status), v_int((int64_t)max) };
+	bool more = true;
+	enum rc rc = store_run(s, "admin_open", args, COUNT_OF(args), NULL, e);
+
+	*n = 0;
+	while (rc == RC_OK && more) {
+		struct reader in = { s->cols };
+		struct admin_open *r = &rows[*n];
+
+		rc = store_next(s, &more, e);
+		if (rc != RC_OK || !more || *n == max)
+			continue;
+		memset(r, 0, sizeof *r);
+		r->status = status;
+		r->msg_id = get_i64(&in);
+		GET_TEXT(&in, r->type);
+		GET_TEXT(&in, r->recipient);
+		GET_TEXT(&in, r->owner);
+		GET_TEXT(&in, r->channel);
+		GET_TEXT(&in, r->client_key);
+		GET_TEXT(&in, r->hold_code);
+		GET_TEXT(&in, r->pend_class);
+		GET_TEXT(&in, r->pend_code);
+		r->try_no = get_int(&in);
+		r->since_ms = get_i64(&in);
+		r->due_ms = get_i64(&in);
+		r->due_in_ms = get_i64(&in);
+		(*n)++;
+	}
+	return rc;
+}
+
+static enum rc
+lock_row(struct store *s, int64_t msg_id, bool *found, struct err *e)
+{
+	const struct db_value id = v_int(msg_id);
+	bool more = true;
+	enum rc rc = store_run_list(s, "admin_lock", NULL, 0, &id, 1, NULL, e);
+
+	*found = false;
+	while (rc == RC_OK && more) {
+		rc = store_next(s, &more, e);
+		*found = *found || (rc == RC_OK && more);
+	}
+	return rc;
+}
+
+static bool
+has_outcome(const struct row_state *st)
+{
+	return st->pend_class[0] != '\0' && strcmp(st->pend_class, "OPEN") != 0;
+}
+
+/* Whether the provider recognises the key of the open attempt as long as the message may be sent:
+ * the claim comes later, and looks at nothing but the expiry. A tenth of the window is kept as a
+ * margin for clocks that are not ours. */
+static bool
+is_recognised(const struct admin_order *o, const struct row_state *st)
+{
+	return o->dedup_window_ms > 0 && o->channel != NULL &&
+	       strcmp(o->channel, st->row.channel) == 0 && st->open_tries == 0 && !st->own_closed &&
+	       st->row.since_first_ms + o->row.expire_in_ms <
+		       o->dedup_window_ms - o->dedup_window_ms / 10;
+}
+
+static enum admin_refusal
+refuse_attempt(const struct store *s, struct admin_order *o, const struct row_state *st)
+{
+	if (o->row.is_cancelled)
+		return ADMIN_CANCELLED;
+	if (o->row.send_ms != 0 && o->row.expire_in_ms <= 0)
+		return ADMIN_EXPIRED;
+	if (o->verdict == ADMIN_RESEND && o->until_close_ms <= s->cfg->row_lease_ms)
+		return ADMIN_CLOSES;
+	o->keeps_key = o->verdict == ADMIN_RESEND && is_recognised(o, st);
+	if (!o->keeps_key && st->row.generation >= KEY_GENERATION_MAX)
+		return ADMIN_KEYS_USED;
+	if (o->verdict == ADMIN_RESEND && !o->keeps_key && !o->may_come_twice)
+		return ADMIN_MAY_COME_TWICE;
+	return ADMIN_DONE;
+}
+
+static enum admin_refusal
+refuse(const struct store *s, struct admin_order *o, const struct row_state *st)
+{
+	const char *key = st->row.client_key;
+	enum row_status status = (enum row_status)st->row.status;
+	bool is_requeue = o->verdict == ADMIN_REQUEUE;
+	struct key_parts k;
+
+	if (status != ROW_HELD && (status != ROW_UNKNOWN || is_requeue))
+		return ADMIN_WRONG_STATUS;
+	/* Refused by our own rules before its first claim, a row has no key. */
+	if (st->row.fence == 0 || (key[0] == '\0' && !is_requeue) ||
+	    (key[0] != '\0' && (!key_decode(key, strlen(key), &k) || k.msg_id != st->row.msg_id)))
+		return ADMIN_NOT_OURS;
+	if (is_requeue) {
+		if (!has_outcome(st) || st->open_tries > 0)
+			return ADMIN_ATTEMPT_OPEN;
+		if (strcmp(st->pend_class, "FAIL") != 0)
+			return ADMIN_OUTCOME_KNOWN;
+	} else if (has_outcome(st)) {
+		return ADMIN_OUTCOME_KNOWN;
+	}
+	if (is_requeue || o->verdict == ADMIN_RESEND)
+		return refuse_attempt(s, o, st);
+	return ADMIN_DONE;
+}
+
+/* The key of the attempt that was taken: the row's own, unless that one was refused; then the
+ * youngest open one of mt_try. */
+static enum rc
+taken_key(struct store *s, const struct row_state *st, char *key, size_t size, struct err *e)
+{
+	const struct db_value id = v_int(st->row.msg_id);
+	int64_t youngest = 0;
+	bool more = true;
+	enum rc rc = RC_OK;
+
+	(void)text_copy(key, size, st->row.client_key);
+	if (!st->own_closed)
+		return RC_OK;
+	rc = store_run_list(s, "try_by_msg", NULL, 0, &id, 1, NULL, e);
+	while (rc == RC_OK) {
+		char created[32], outcome[16];
+
+		rc = store_next(s, &more, e);
+		if (rc != RC_OK || !more)
+			break;
+		(void)store_col_text(&s->cols[2], created, sizeof created);
+		(void)store_col_text(&s->cols[5], outcome, sizeof outcome);
+		if (s->cols[0].i <= youngest || s->cols[3].i != st->row.leg ||
+		    strcmp(created, st->created_at) != 0 ||
+		    (strcmp(outcome, "OPEN") != 0 && strcmp(outcome, "ACCEPTED") != 0))
+			continue;
+		youngest = s->cols[0].i;
+		(void)store_col_text(&s->cols[4], key, size);
+	}
+	return rc;
+}
+
+/* The changes that the agent makes itself, for the same reasons and with the same consequences:
+ * kept reports are looked at, attempts are told apart. */
+static enum rc
+decide_by_change(struct store *s, const struct admin_order *o, const struct row_state *st,
+		 struct err *e)
+{
+	char key[CLIENT_KEY_LEN + 1];
+	struct change c = { .kind = o->verdict == ADMIN_SENT ? CHANGE_ACCEPT : CHANGE_RESULT,
+			    .msg_id = o->msg_id,
+			    .fence = st->row.fence,
+			    .leg = st->row.leg,
+			    .try_no = st->row.try_no,
+			    .client_key = key,
+			    .new_type = MSG_TYPE_NONE };
+	struct work w = { .c = &c };
+	enum rc rc = RC_OK;
+
+	(void)text_copy(key, sizeof key, st->row.client_key);
+	(void)text_copy(c.channel, sizeof c.channel, st->row.channel);
+	if (o->verdict == ADMIN_SENT) {
+		rc = taken_key(s, st, key, sizeof key, e);
+		/* An older attempt has its own in mt_try. */
+		if (strcmp(key, st->row.client_key) != 0)
+			c.channel[0] = '\0';
+	} else {
+		c.class = RESULT_UNKNOWN;
+		(void)text_copy(c.code, sizeof c.code, "8002");
+		(void)text_copy(c.text, sizeof c.text,
+				"outcome of the hand-over unknown, closed by an operator");
+	}
+	if (rc == RC_OK)
+		rc = store_apply_all(s, &w, 1, e);
+	if (rc == RC_OK && c.answer != CHANGED)
+		rc = err_set(e, RC_AGAIN, 0, "store.decide",
+			     "message %" PRId64 " moved on meanwhile", o->msg_id);
+	return rc;
+}
+
+/* What was sent so far becomes one of mt_try, and the row gets the key of the next generation:
+ * reports of both are told apart from now on, before the next attempt is claimed. */
+static enum rc
+decide_again(struct store *s, const struct admin_order *o, const struct row_state *st,
+	     struct err *e)
+{
+	const bool is_requeue = o->verdict == ADMIN_REQUEUE;
+	const char *outcome = is_requeue ? "FAILED" : "OPEN";
+	const struct db_value try_args[] = { store_v_text(outcome), store_v_text(outcome),
+					     is_requeue ? store_v_some(st->pend_code) : v_null(),
+					     v_int(o->msg_id), v_int(st->row.fence) };
+	char key[CLIENT_KEY_LEN + 1] = "";
+	struct key_parts k;
+	struct db_value args[6];
+	int64_t affected = 0;
+	size_t n = 0;
+	enum rc rc = RC_OK;
+
+	(void)text_copy(key, sizeof key, st->row.client_key);
+	if (!o->keeps_key && key_decode(key, strlen(key), &k)) {
+		k.generation = (unsigned)st->row.generation + 1;
+		key_encode(&k, key);
+		if (!st->own_closed)
+			rc = store_run(s, "try_add", try_args, COUNT_OF(try_args), NULL, e);
+	}
+	args[n++] = v_int(st->row.generation + (o->keeps_key ? 0 : 1));
+	args[n++] = store_v_some(key);
+	if (!is_requeue) {
+		args[n++] = o->keeps_key ? store_v_some(st->row.channel) : v_null();
+		args[n++] = o->keeps_key ? store_v_text("OPEN") : v_null();
+	}
+	args[n++] = v_int(o->msg_id);
+	args[n++] = v_int(st->row.fence);
+	if (rc == RC_OK)
+		rc = store_run(
+			s,
+			transition_get(is_requeue ? TRANSITION_OP_REQUEUE : TRANSITION_OP_RESEND)
+				->statement,
+			args, n, &affected, e);
+	if (rc == RC_OK && affected != 1)
+		rc = err_set(e, RC_AGAIN, 0, "store.decide",
+			     "message %" PRId64 " moved on meanwhile", o->msg_id);
+	return rc;
+}
+
+static enum rc
+note_decision(struct store *s, const struct admin_order *o, const struct row_state *st,
+	      struct err *e)
+{
+	static const struct {
+		const char *event;
+		int to;
+	} words[] = {
+		[ADMIN_SENT] = { "op_sent", ROW_ACCEPTED },
+		[ADMIN_FAILED] = { "op_failed", -1 },
+		[ADMIN_RESEND] = { "op_resend", ROW_READY },
+		[ADMIN_REQUEUE] = { "op_requeue", ROW_READY },
+	};
+	const struct history h = {
+		.msg_id = o->msg_id,
+		.created_at = st->created_at,
+		.event = words[o->verdict].event,
+		.who = o->by,
+		.code = o->verdict == ADMIN_FAILED ? "8002" : o->row.hold_code,
+		.client_key = st->row.client_key,
+		.channel = st->row.channel,
+		.reason = o->reason,
+		.from = st->row.status,
+		.to = words[o->verdict].to,
+		.leg = st->row.leg,
+		.try_no = st->row.try_no,
+	};
+
+	return store_history(s, &h, e);
+}
+
+static enum rc
+decide_in_tx(struct store *s, struct admin_order *o, struct err *e)
+{
+	struct row_state st;
+	bool found = false;
+	enum rc rc = lock_row(s, o->msg_id, &found, e);
+
+	o->refusal = ADMIN_NO_ROW;
+	if (rc == RC_OK && found)
+		rc = store_admin_row(s, o->msg_id, &o->row, &found, e);
+	if (rc == RC_OK && found)
+		rc = store_states(s, &o->msg_id, 1, &st, &found, e);
+	if (rc != RC_OK || !found)
+		return rc;
+	o->until_close_ms = st.row.until_close_ms;
+	o->refusal = refuse(s, o, &st);
+	if (o->refusal != ADMIN_DONE)
+		return RC_OK;
+	/* Before the change: afterwards there may be no row to hold still any more. */
+	rc = note_decision(s, o, &st, e);
+	if (rc != RC_OK)
+		return rc;
+	if (o->verdict == ADMIN_SENT || o->verdict == ADMIN_FAILED)
+		return decide_by_change(s, o, &st, e);
+	return decide_again(s, o, &st, e);
+}
+
+enum rc
+store_admin_decide(struct store *s, struct admin_order *o, struct err *e)
+{
+	enum rc rc = store_begin(s, e);
+
+	o->keeps_key = false;
+	if (rc == RC_OK)
+		rc = decide_in_tx(s, o, e);
+	if (rc == RC_OK && o->refusal == ADMIN_DONE)
+		rc = store_commit(s, e);
+	if (rc != RC_OK || s->in_tx)
+		store_rollback(s);
+	return rc;
 }

@@ -95,4 +95,65 @@ struct admin_cancel {
 enum rc store_admin_cancel(struct store *s, const int64_t *ids, size_t n, struct admin_cancel *sum,
 			   struct err *e) MUST_USE;
 
+/* A row in UNKNOWN or HELD. */
+struct admin_open {
+	int64_t msg_id;
+	int status, try_no;
+	char type[33], recipient[257], owner[STORE_ID_MAX + 1], channel[33],
+		client_key[CLIENT_KEY_LEN + 1];
+	char hold_code[RESULT_CODE_LEN + 1], pend_class[9], pend_code[RESULT_CODE_LEN + 1];
+	int64_t since_ms;	   /* when the last attempt was claimed */
+	int64_t due_ms, due_in_ms; /* the next look or the close time, as date and from now */
+};
+/* Rows of that status, the next due first. */
+enum rc store_admin_open(struct store *s, enum row_status status, struct admin_open *rows,
+			 size_t max, size_t *n, struct err *e) MUST_USE;
+
+/* What an operator says became, or shall become, of one message. */
+enum admin_verdict {
+	/* The provider has it: 3, 4 -> 2. A report ends it, or the close time. */
+	ADMIN_SENT,
+	/* Nobody waits any longer: 3, 4 -> gone with UNKNOWN 8002 and no fallback. The word of an
+	 * operator is no proof that no phone gets it, and FAIL could never be corrected by a late
+	 * report. */
+	ADMIN_FAILED,
+	/* 3, 4 -> 0: sent again while an attempt is open. */
+	ADMIN_RESEND,
+	/* 4 -> 0: sent anew; only when every attempt certainly ended (the outcome is FAIL and could
+	 * not be written). */
+	ADMIN_REQUEUE,
+};
+enum admin_refusal {
+	ADMIN_DONE,
+	ADMIN_NO_ROW,
+	ADMIN_WRONG_STATUS,
+	ADMIN_NOT_OURS,	      /* an application wrote the agent's columns: care makes it new */
+	ADMIN_OUTCOME_KNOWN,  /* it only could not be written yet */
+	ADMIN_ATTEMPT_OPEN,   /* requeue: some attempt may have been taken */
+	ADMIN_EXPIRED,	      /* it would not be sent any more */
+	ADMIN_CANCELLED,      /* the same */
+	ADMIN_CLOSES,	      /* resend: the close time comes before another attempt could end */
+	ADMIN_KEYS_USED,      /* no generation of the client key is left */
+	ADMIN_MAY_COME_TWICE, /* resend: to be confirmed by may_come_twice */
+};
+struct admin_order {
+	int64_t msg_id;
+	enum admin_verdict verdict;
+	const char *by, *reason; /* for mt_history */
+	bool may_come_twice;
+	/* The only channel that the message can go out by, and how long that one recognises a key; 0:
+	 * not at all. While the message may be sent a resend then keeps its key and needs no
+	 * confirmation. */
+	const char *channel;
+	int64_t dedup_window_ms;
+	/* answers */
+	enum admin_refusal refusal; /* but for ADMIN_DONE nothing was changed */
+	struct admin_row row;	    /* as it was found */
+	int64_t until_close_ms;
+	bool keeps_key;
+};
+/* In one transaction with its history row; the row is held still from the first look on. RC_DATA: the
+ * database refuses the result. */
+enum rc store_admin_decide(struct store *s, struct admin_order *o, struct err *e) MUST_USE;
+
 #endif

@@ -21,7 +21,10 @@ schema_sql += \
 	schema/mysql/admin_ids_by_key.sql \
 	schema/mysql/admin_insert.sql \
 	schema/mysql/admin_lock.sql \
+	schema/mysql/admin_open.sql \
 	schema/mysql/admin_reports.sql \
+	schema/mysql/admin_requeue.sql \
+	schema/mysql/admin_resend.sql \
 	schema/mysql/admin_result_ids.sql \
 	schema/mysql/admin_results.sql \
 	schema/mysql/admin_row.sql \
@@ -137,7 +140,10 @@ schema_sql += \
 	schema/postgresql/admin_ids_by_key.sql \
 	schema/postgresql/admin_insert.sql \
 	schema/postgresql/admin_lock.sql \
+	schema/postgresql/admin_open.sql \
 	schema/postgresql/admin_reports.sql \
+	schema/postgresql/admin_requeue.sql \
+	schema/postgresql/admin_resend.sql \
 	schema/postgresql/admin_result_ids.sql \
 	schema/postgresql/admin_results.sql \
 	schema/postgresql/admin_row.sql \
@@ -253,7 +259,10 @@ schema_sql += \
 	schema/sqlite/admin_ids_by_key.sql \
 	schema/sqlite/admin_insert.sql \
 	schema/sqlite/admin_lock.sql \
+	schema/sqlite/admin_open.sql \
 	schema/sqlite/admin_reports.sql \
+	schema/sqlite/admin_requeue.sql \
+	schema/sqlite/admin_resend.sql \
 	schema/sqlite/admin_result_ids.sql \
 	schema/sqlite/admin_results.sql \
 	schema/sqlite/admin_row.sql \

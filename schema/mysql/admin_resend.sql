@@ -1,0 +1,6 @@
+-- admin_resend: an operator wants a message of unknown outcome sent again; what stays open is remembered. args:
+-- generation client_key channel pend_class msg_id fence cols: none write: yes
+UPDATE {send}
+SET status = 0, due_at = NULL, generation = ?, client_key = ?, channel = ?, provider_id = NULL, pend_class = ?,
+  pend_code = NULL, hold_code = NULL, fence = fence + 1
+WHERE msg_id = ? AND fence = ? AND status IN (3, 4)
