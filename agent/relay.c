@@ -38,6 +38,8 @@
 #define COUNT_EVERY_MS 60000
 #define CLOCK_JUMP_MS 5000
 #define CONNECT_WAIT_MS 1000
+#define RECOVER_WAIT_MS 200
+#define RECOVER_TRIES 25
 
 struct beat_job {
 	struct db_job db;
@@ -966,6 +968,27 @@ judge_start(struct relay *r, struct store *st, const struct journal_info *info,
 	return RC_OK;
 }
 
+/* A deadlock with the transaction of another agent, or a lock that took too long, is no reason to end: what
+ * was replayed is marked as settled, and the next try goes on behind it. */
+static enum rc
+recover(struct relay *r, struct store *st, const struct journal_info *info, struct recovered *rec,
+	struct err *e)
+{
+	int tries;
+	enum rc rc;
+
+	for (tries = 1;; tries++) {
+		rc = recover_run(st, r->journal, info, r->conf, rec, e);
+		if (rc != RC_AGAIN || tries == RECOVER_TRIES)
+			return rc;
+		log_err(LOG_LEVEL_WARN, "relay.waiting", e, "for=recovery");
+		if (!wait_ms(r, RECOVER_WAIT_MS)) {
+			r->is_quitting = true;
+			return rc;
+		}
+	}
+}
+
 static enum rc
 start(struct relay *r, struct err *e)
 {
@@ -1003,7 +1026,7 @@ start(struct relay *r, struct err *e)
 	if (rc == RC_OK)
 		rc = journal_start(r->journal, r->registration.incarnation, e);
 	if (rc == RC_OK)
-		rc = recover_run(st, r->journal, &info, r->conf, &rec, e);
+		rc = recover(r, st, &info, &rec, e);
 	if (rc != RC_OK)
 		goto out;
 	log_event(LOG_LEVEL_INFO, "relay.recovered",
