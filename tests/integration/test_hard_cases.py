@@ -114,6 +114,18 @@ def test_a_start_on_a_copy_without_the_last_commits_texts_nobody_twice(failpoint
     assert tries == ({2} if died == "marked" else {1})
 
 
+def test_a_recovery_that_meets_a_deadlock_tries_again(failpoints, database, sim, agent, oracle):
+    a = agent(start=False)
+    database.insert_many(20, msg_type="SMS")
+    oracle.snapshot()
+    a.start(wait=False, failpoint="answer_after_mark:kill:1")
+    assert a.wait_exit() == -signal.SIGKILL
+    assert database.count("send", "status = 1") == 20
+    a.start(failpoint="settle_before_commit:again:1")
+    assert a.log_has(r"relay\.waiting for=recovery class=AGAIN") and a.log_has(r"relay\.recovered .*answered=20")
+    run_out(a, database, oracle)
+
+
 # ---- a freeze ----
 
 
