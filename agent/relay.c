@@ -968,8 +968,8 @@ judge_start(struct relay *r, struct store *st, const struct journal_info *info,
 	return RC_OK;
 }
 
-/* A deadlock with the transaction of another agent, or a lock that took too long, is no reason to end: what
- * was replayed is marked as settled, and the next try goes on behind it. */
+/* A deadlock with the transaction of another agent, or a lock that took too long, is no reason to end:
+ * what was replayed is marked as settled, and the next try goes on behind it. */
 static enum rc
 recover(struct relay *r, struct store *st, const struct journal_info *info, struct recovered *rec,
 	struct err *e)
