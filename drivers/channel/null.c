@@ -228,8 +228,8 @@ static enum rc
 null_check(const struct conf_channel *cf, char *sentence, size_t size, struct err *e)
 {
 	(void)e;
-	snprintf(sentence, size, "channel %s accepts everything and sends nothing (driver null)",
-		 cf->name);
+	(void)cf;
+	snprintf(sentence, size, "accepts everything and sends nothing (driver null)");
 	return RC_OK;
 }
 
