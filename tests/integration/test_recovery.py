@@ -424,13 +424,14 @@ def test_a_process_that_stood_still(failpoints, database, sim, agent, oracle):
     a = make_agent(agent, sim)
     b = make_agent(agent, sim)
     insert(database, oracle, 100)
-    a.start(failpoint="claim_after_commit:stall=1000:2")
-    wait_until(lambda: database.count("result") and database.count("send", "status = 1"), 20, "a claim that hangs",
+    a.start(failpoint="claim_after_commit:stall=2000:2")
+    # Everything of the first claim is done, so that it stands still with no page of reports and no lock in its hands.
+    wait_until(lambda: database.count("result") >= 40 and database.count("send", "status = 1"), 20, "a claim that hangs",
                fail=a.dead_text)
     a.signal(signal.SIGSTOP)
     claimed = database.count("send", "owner = 'test-1' AND status = 1")
     b.start()
-    database.wait_empty(30, fail=b.dead_text)
+    wait_rows(b, database, 30)
     assert claimed > 0
     assert database.count("result", "owner = 'test-2' AND try_no > 1") == claimed
     a.signal(signal.SIGCONT)
