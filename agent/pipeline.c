@@ -139,13 +139,15 @@ pipeline_new(const struct pipeline_env *env, struct conf *conf, struct pipeline 
 	p->report_tail = &p->report_head;
 	p->settle.items = calloc((size_t)conf->limits.settle_batch, sizeof *p->settle.items);
 	p->settle.changes = calloc((size_t)conf->limits.settle_batch, sizeof *p->settle.changes);
+	p->settle.why = calloc((size_t)conf->limits.settle_batch, sizeof *p->settle.why);
 	p->report.max = (size_t)conf->limits.settle_batch;
 	p->report.waits = calloc(p->report.max, sizeof *p->report.waits);
 	p->report.items = calloc(p->report.max, sizeof *p->report.items);
 	p->claim.claim.out = calloc((size_t)conf->limits.batch, sizeof *p->claim.claim.out);
 	p->poll = event_new(env->base, -1, 0, on_poll, p);
-	if (p->settle.items == NULL || p->settle.changes == NULL || p->report.waits == NULL ||
-	    p->report.items == NULL || p->claim.claim.out == NULL || p->poll == NULL) {
+	if (p->settle.items == NULL || p->settle.changes == NULL || p->settle.why == NULL ||
+	    p->report.waits == NULL || p->report.items == NULL || p->claim.claim.out == NULL ||
+	    p->poll == NULL) {
 		pipeline_free(p);
 		return err_set(e, RC_NOMEM, 0, "pipeline.new", "out of memory");
 	}
@@ -205,6 +207,7 @@ pipeline_free(struct pipeline *p)
 	free(p->claim.claim.out);
 	free(p->settle.items);
 	free(p->settle.changes);
+	free(p->settle.why);
 	free(p->report.waits);
 	free(p->report.items);
 	conf_unref(p->conf);

@@ -27,46 +27,57 @@ refuse(struct pipeline *p, struct message *m, const char *code, const char *text
 }
 
 /* In the lane's thread, inside the claim: what AUTO becomes must stand in the row before a byte can
- * leave. The verdict rides with the message; without memory for it the loop judges again. */
+ * leave. What may be sent refers to itself; another verdict rides with its message, and without memory
+ * for it the loop judges again. */
 static void
 judge(void *arg, struct message *m)
 {
 	const struct validate_rules *rules = arg;
-	struct verdict *v = batch_derive(m->batch, sizeof *v);
+	struct verdict v, *kept;
 
-	m->pipeline_ref = v;
-	if (v == NULL)
+	validate_message(m, rules, &v);
+	if (v.kind == VERDICT_SEND) {
+		validate_apply(&v, m);
+		m->pipeline_ref = m;
 		return;
-	validate_message(m, rules, v);
-	if (v->kind != VERDICT_REFUSE && m->type == MSG_TYPE_AUTO)
-		m->type = v->type;
+	}
+	if (v.kind != VERDICT_REFUSE && m->type == MSG_TYPE_AUTO)
+		m->type = v.type;
+	kept = batch_derive(m->batch, sizeof *kept);
+	if (kept != NULL)
+		*kept = v;
+	m->pipeline_ref = kept;
 }
 
 /* Refused, or the ready line of the channel, or back to the queue of the resolved type. */
 static void
 route_message(struct pipeline *p, struct message *m, const struct validate_rules *rules)
 {
-	struct verdict again, *v = m->pipeline_ref;
+	enum msg_type type = m->type;
 	struct settle_item *it;
 	struct way *w = NULL;
 
-	if (v == NULL) {
-		validate_message(m, rules, &again);
-		v = &again;
+	if (m->pipeline_ref == m) {
+		w = way_of_type(p, type);
+	} else {
+		struct verdict again, *v = m->pipeline_ref;
+
+		if (v == NULL) {
+			v = &again;
+			validate_message(m, rules, v);
+		}
+		if (v->kind == VERDICT_REFUSE) {
+			m->pipeline_ref = NULL;
+			refuse(p, m, v->code, v->text);
+			return;
+		}
+		type = v->type;
 	}
 	m->pipeline_ref = NULL;
-	if (v->kind == VERDICT_REFUSE) {
-		refuse(p, m, v->code, v->text);
-		return;
-	}
-	if (v->kind == VERDICT_SEND) {
-		validate_apply(v, m);
-		w = way_of_type(p, m->type);
-	}
 	if (w == NULL || (m->asked_type == MSG_TYPE_AUTO && m->leg == 0 && way_room(p, w) == 0)) {
 		it = settle_item_new(p, m);
 		it->c.kind = CHANGE_RELEASE;
-		it->c.new_type = v->type;
+		it->c.new_type = type;
 		settle_message(p, it, AT_PIPELINE);
 		return;
 	}

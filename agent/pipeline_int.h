@@ -11,7 +11,7 @@ struct event;
 #define TABLE_SIZE 8192u /* buckets of the table by msg_id */
 #define CHANNELS_MAX 16
 #define WIRE_MAX 2000  /* messages in one request, the upper bound of channels.batch */
-#define REPORT_PAGES 4 /* pages that may wait for the database before no further one is pulled */
+#define REPORT_PAGES 2 /* pages that may wait for the database before no further one is pulled */
 #define RESEND_ROWS 100
 #define RESENDS_MAX 3	   /* automatic re-sends of one leg stop here */
 #define GENERATIONS_MAX 60 /* a provider that refuses "for now" this often has refused */
@@ -80,6 +80,7 @@ struct settle_job {
 	struct pipeline *p;
 	struct settle_item **items;
 	struct change *changes;
+	struct err *why; /* of those that failed alone */
 	size_t n;
 	bool busy;
 };

@@ -155,7 +155,7 @@ settle_done(struct db_job *j)
 				  it->c.msg_id, (int)it->c.kind);
 			break;
 		case CHANGE_FAILED:
-			log_err(LOG_LEVEL_ERROR, "settle.held", &it->c.err,
+			log_err(LOG_LEVEL_ERROR, "settle.held", &sj->why[i],
 				"id=%" PRId64 " code=%s held=%s", it->c.msg_id, it->c.code,
 				it->c.new_fence > 0 ? "yes" : "no");
 			if (it->c.new_fence <= 0) {
@@ -190,6 +190,7 @@ settle_some(struct pipeline *p)
 		if (*at == NULL)
 			p->settle_tail = at;
 		it->c.client_key = it->key;
+		it->c.err = &sj->why[sj->n];
 		sj->items[sj->n] = it;
 		sj->changes[sj->n++] = it->c;
 		p->settle_count--;

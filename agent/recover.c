@@ -16,6 +16,7 @@ struct todo {
 	struct store *st;
 	struct journal *j;
 	struct change c[APPLY_ROWS];
+	struct err why[APPLY_ROWS];
 	struct journal_mark mark[APPLY_ROWS];
 	bool has_mark[APPLY_ROWS];
 	size_t n;
@@ -33,7 +34,7 @@ todo_flush(struct todo *t)
 	t->rc = store_apply(t->st, t->c, t->n, t->e);
 	for (i = 0; i < t->n && t->rc == RC_OK; i++) {
 		if (t->c[i].answer == CHANGE_FAILED)
-			log_err(LOG_LEVEL_ERROR, "settle.held", &t->c[i].err,
+			log_err(LOG_LEVEL_ERROR, "settle.held", &t->why[i],
 				"id=%" PRId64 " code=%s", t->c[i].msg_id, t->c[i].code);
 		/* A row that could not even be held keeps its mark, so that the next start tries again. */
 		if (t->has_mark[i] && (t->c[i].answer != CHANGE_FAILED || t->c[i].new_fence > 0))
@@ -56,6 +57,7 @@ todo_add(struct todo *t, const struct journal_mark *m, bool has_mark)
 	t->c[t->n].try_no = m->try_no;
 	t->c[t->n].client_key = t->mark[t->n].client_key;
 	t->c[t->n].new_type = MSG_TYPE_NONE;
+	t->c[t->n].err = &t->why[t->n];
 	return &t->c[t->n++];
 }
 

@@ -174,7 +174,7 @@ struct change {
 	/* the answer */
 	enum change_answer answer;
 	int64_t new_fence;
-	struct err err;
+	struct err *err; /* room of the caller's, or NULL: why, with CHANGE_FAILED */
 };
 /* One transaction for all n; when a row alone is refused by the database (RC_DATA) the batch is halved until that row stands
  * alone: it gets CHANGE_FAILED and, if it can be, is put to HELD with its outcome in pend_class and pend_code. */

@@ -1297,7 +1297,8 @@ store_set_aside(struct store *s, struct work *w, const struct err *why, struct e
 	enum rc rc;
 
 	w->c->answer = CHANGE_FAILED;
-	w->c->err = *why;
+	if (w->c->err != NULL)
+		*w->c->err = *why;
 	w->report = REPORT_APPLIED;
 	rc = store_begin(s, e);
 	if (rc != RC_OK)
