@@ -103,11 +103,14 @@ fails_twice(void *ctx)
 }
 
 static volatile sig_atomic_t got_signal;
+static volatile sig_atomic_t got_term; /* by itself: another signal may come in the same moment */
 
 static void
 on_signal(int sig)
 {
 	got_signal = sig;
+	if (sig == SIGTERM)
+		got_term = 1;
 }
 
 /* Logs each signal; ends at TERM. */
@@ -124,7 +127,7 @@ listens(void *ctx)
 	sigfillset(&all);
 	sigprocmask(SIG_BLOCK, &all, NULL);
 	log_event(LOG_LEVEL_INFO, "child.ready", "n=%d", this_run());
-	while (got_signal != SIGTERM) {
+	while (!got_term) {
 		sigsuspend(&none);
 		log_event(LOG_LEVEL_INFO, "child.signal", "sig=%d", (int)got_signal);
 	}
