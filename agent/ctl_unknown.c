@@ -31,14 +31,14 @@ or_dash(const char *text)
 static void
 print_open(const struct admin_open *r)
 {
-	char since[32], due[32], to[260], code[32];
+	char since[32], due[32], to[260];
 
-	snprintf(code, sizeof code, "%s%s%s", or_dash(r->hold_code),
-		 r->pend_class[0] != '\0' ? " " : "", r->pend_class);
-	printf("%10" PRId64 "  %-7s  %-4s  %-10s  %-23s  %5d  %-30s  %-9s  %-16s  %s\n", r->msg_id,
+	printf("%8" PRId64 "  %-7s  %-4s  %-10s  %-13s  %-23s  %s\n", r->msg_id,
 	       r->status == ROW_HELD ? "HELD" : "UNKNOWN", or_dash(r->type), or_dash(r->channel),
-	       ctl_time(since, sizeof since, r->since_ms), r->try_no, or_dash(r->client_key), code,
-	       mask_number(to, sizeof to, r->recipient), ctl_time(due, sizeof due, r->due_ms));
+	       mask_number(to, sizeof to, r->recipient), ctl_time(since, sizeof since, r->since_ms),
+	       ctl_time(due, sizeof due, r->due_ms));
+	printf("          key %s  attempt %d  code %s%s%s\n", or_dash(r->client_key), r->try_no,
+	       or_dash(r->hold_code), r->pend_class[0] != '\0' ? " " : "", r->pend_class);
 }
 
 static json_t *
@@ -74,9 +74,8 @@ say_open(struct ctl *c, const struct admin_open *rows, size_t n, bool has_more)
 		printf("no message is unknown or held\n");
 		return CTL_OK;
 	}
-	printf("%10s  %-7s  %-4s  %-10s  %-23s  %5s  %-30s  %-9s  %-16s  %s\n", "id", "status",
-	       "type", "channel", "sent at", "tries", "key", "code", "recipient",
-	       "next look or close");
+	printf("%8s  %-7s  %-4s  %-10s  %-13s  %-23s  %s\n", "id", "status", "type", "channel",
+	       "recipient", "sent at", "next look or close");
 	for (size_t i = 0; i < n; i++) {
 		print_open(&rows[i]);
 		held += rows[i].status == ROW_HELD;

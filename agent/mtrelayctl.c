@@ -164,7 +164,7 @@ print_help(FILE *f)
 		"      --version, -h, --help\n\n",
 		MTRELAY_CONF_FILE);
 	for (i = 0; i < sizeof commands / sizeof *commands; i++)
-		fprintf(f, "  %-9s %-32s %s\n", commands[i].name, commands[i].args,
+		fprintf(f, "  %-9s %-33s %s\n", commands[i].name, commands[i].args,
 			commands[i].sentence);
 	fprintf(f, "\nSee mtrelayctl(8).\n");
 }
