@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -413,6 +414,24 @@ read_file(int dir_fd, const char *name, unsigned char **data, size_t *size)
 	return true;
 }
 
+/* For reading once: what was never written is not read. The caller unmaps it. */
+static const unsigned char *
+map_file(int dir_fd, const char *name, size_t *size)
+{
+	struct stat st;
+	void *data = MAP_FAILED;
+	int fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+
+	if (fd < 0)
+		return NULL;
+	if (fstat(fd, &st) == 0 && st.st_size > 0) {
+		*size = (size_t)st.st_size;
+		data = mmap(NULL, *size, PROT_READ, MAP_PRIVATE, fd, 0);
+	}
+	close(fd);
+	return data == MAP_FAILED ? NULL : data;
+}
+
 static bool
 head_parse(const unsigned char *p, size_t n, struct segment_head *h)
 {
@@ -474,6 +493,9 @@ record_next(const unsigned char *p, size_t n, size_t *at, enum mark_type *type, 
 		*at += RECORD_HEAD + len;
 		return true;
 	}
+	/* A record never begins with so many zeroes: this is the end, and the rest need not be looked at. */
+	if (get_int(p + *at, RECORD_HEAD) == 0)
+		return false;
 	for (last = n; last > *at && p[last - 1] == 0; last--)
 		;
 	*damage = last - *at > RECORD_MAX;
@@ -1183,25 +1205,31 @@ journal_each_report(const struct journal *j,
 
 enum rc
 journal_scan(const struct journal *j, void (*each)(void *arg, const struct journal_mark *m),
-	     void *arg, struct err *e)
+	     void *arg, bool *is_whole, struct err *e)
 {
 	struct journal_mark m;
 	struct segment_head h;
 	struct in payload;
 	enum mark_type type = MARK_START;
-	unsigned char *data;
+	const unsigned char *data;
 	uint64_t *list;
 	size_t n, i, size, at;
-	bool damage;
+	bool damage = false;
 	char name[32];
 	enum rc rc;
 
+	*is_whole = true;
 	rc = segment_list(j, &list, &n, e);
 	for (i = 0; rc == RC_OK && i < n; i++) {
 		segment_name(list[i], name, sizeof name);
-		if (!read_file(j->dir_fd, name, &data, &size))
+		data = map_file(j->dir_fd, name, &size);
+		if (data == NULL) {
+			*is_whole = false;
 			continue;
-		if (head_parse(data, size, &h) && strcmp(h.id, j->id) == 0)
+		}
+		if (!head_parse(data, size, &h))
+			*is_whole = false;
+		else if (strcmp(h.id, j->id) == 0)
 			for (at = HEADER_BYTES;
 			     record_next(data, size, &at, &type, &payload, &damage);) {
 				if (type != MARK_SUBMIT)
@@ -1212,7 +1240,9 @@ journal_scan(const struct journal *j, void (*each)(void *arg, const struct journ
 				if (!payload.bad)
 					each(arg, &m);
 			}
-		free(data);
+		if (damage)
+			*is_whole = false;
+		(void)munmap((void *)(uintptr_t)data, size);
 	}
 	free(list);
 	return rc;

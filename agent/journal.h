@@ -78,9 +78,10 @@ void journal_each(const struct journal *j,
 void journal_each_report(const struct journal *j,
 			 void (*each)(void *arg, const struct report *r, uint64_t number),
 			 void *arg);
-/* Every SUBMIT mark in all segments that are kept, oldest first, settled or not. */
+/* Every SUBMIT mark in all segments that are kept, oldest first, settled or not. *is_whole false: some could not be read, so
+ * that an absent mark proves nothing. */
 enum rc journal_scan(const struct journal *j, void (*each)(void *arg, const struct journal_mark *m),
-		     void *arg, struct err *e) MUST_USE;
+		     void *arg, bool *is_whole, struct err *e) MUST_USE;
 size_t journal_live(const struct journal *j);
 
 #endif

@@ -191,6 +191,7 @@ recover_prove(const struct journal *j, int64_t unbroken_since, const struct stor
 	      size_t n, bool *is_free, struct err *e)
 {
 	struct suspects s = { .rows = rows, .n = n };
+	bool is_whole;
 	size_t i;
 	enum rc rc;
 
@@ -200,10 +201,10 @@ recover_prove(const struct journal *j, int64_t unbroken_since, const struct stor
 	s.was_marked = calloc(n, sizeof *s.was_marked);
 	if (s.was_marked == NULL)
 		return err_set(e, RC_NOMEM, 0, "recover.prove", "out of memory");
-	rc = journal_scan(j, seen_in_journal, &s, e);
+	rc = journal_scan(j, seen_in_journal, &s, &is_whole, e);
 	for (i = 0; i < n && rc == RC_OK; i++)
-		is_free[i] = rows[i].incarnation >= unbroken_since && !s.was_marked[i] &&
-			     !rows[i].is_resend && !rows[i].older_open;
+		is_free[i] = is_whole && rows[i].incarnation >= unbroken_since &&
+			     !s.was_marked[i] && !rows[i].is_resend && !rows[i].older_open;
 	free(s.was_marked);
 	return rc;
 }

@@ -170,10 +170,15 @@ collect_mark(void *arg, const struct journal_mark *m)
 static enum rc
 collect_marks(const struct journal *j, struct marks *all, struct err *e)
 {
+	bool is_whole;
 	enum rc rc;
 
 	memset(all, 0, sizeof *all);
-	rc = journal_scan(j, collect_mark, all, e);
+	rc = journal_scan(j, collect_mark, all, &is_whole, e);
+	if (rc == RC_OK && !is_whole)
+		log_event(LOG_LEVEL_ERROR, "journal.broken",
+			  "text=\"an older segment cannot be read; what it knew better than the "
+			  "database is lost\"");
 	if (rc == RC_OK && all->failed)
 		rc = err_set(e, RC_NOMEM, 0, "relay.freeze",
 			     "out of memory for the journal's marks");

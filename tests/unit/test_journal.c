@@ -201,6 +201,7 @@ live_marks_move_to_the_next_segment_and_settled_ones_stay_readable(void **state)
 	struct journal *j = open_journal(&info);
 	struct journal_mark keep = mark(999999, 1), m;
 	size_t scanned = 0;
+	bool whole = false;
 	struct err e;
 	int64_t i;
 
@@ -213,7 +214,7 @@ live_marks_move_to_the_next_segment_and_settled_ones_stay_readable(void **state)
 		assert_int_equal(journal_settled(j, &m, 1, &e), RC_OK);
 	}
 	assert_int_equal(journal_live(j), 1);
-	assert_int_equal(journal_scan(j, count_mark, &scanned, &e), RC_OK);
+	assert_int_equal(journal_scan(j, count_mark, &scanned, &whole, &e), RC_OK);
 	assert_true(scanned >= 1001);
 	journal_close(j);
 	j = open_journal(&info);
