@@ -560,6 +560,7 @@ room_now(struct infobip *ch, int64_t *wait_ms)
 {
 	int64_t now = clock_mono_ms();
 	size_t busy = ch->active_n + ch->queued_n;
+	unsigned worth = pace_worth(&ch->pace, ch->caps.batch_max);
 	uint64_t room;
 
 	*wait_ms = -1;
@@ -580,8 +581,10 @@ room_now(struct infobip *ch, int64_t *wait_ms)
 	room *= ch->caps.batch_max;
 	if (room > pace_room(&ch->pace, now))
 		room = pace_room(&ch->pace, now);
-	if (room == 0)
-		*wait_ms = pace_wait_ms(&ch->pace, now, ch->caps.batch_max);
+	if (room < worth) {
+		*wait_ms = pace_wait_ms(&ch->pace, now, worth);
+		return 0;
+	}
 	return room > UINT_MAX ? UINT_MAX : (unsigned)room;
 }
 

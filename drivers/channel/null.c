@@ -52,7 +52,7 @@ arm(struct null_channel *n)
 	if (n->first != NULL)
 		wait = n->first->due_ms > now ? n->first->due_ms - now : 0;
 	else if (n->room_owed)
-		wait = pace_wait_ms(&n->pace, now, n->caps.batch_max);
+		wait = pace_wait_ms(&n->pace, now, pace_worth(&n->pace, n->caps.batch_max));
 	if (!n->up)
 		wait = 0;
 	if (wait == INT64_MAX)
@@ -169,6 +169,8 @@ null_room(const struct channel *c)
 
 	if (n->draining)
 		return 0;
+	if (room < pace_worth(&n->pace, n->caps.batch_max))
+		room = 0;
 	if (room > WAITING_MAX - n->waiting)
 		room = (unsigned)(WAITING_MAX - n->waiting);
 	if (room == 0) {

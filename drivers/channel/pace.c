@@ -39,6 +39,16 @@ pace_room(struct pace *p, int64_t now_ms)
 	return p->level < 0 ? 0 : (unsigned)(p->level / p->period_ms);
 }
 
+unsigned
+pace_worth(const struct pace *p, unsigned most)
+{
+	int64_t half = p->depth / 2;
+
+	if (p->count == 0 || half < 1)
+		return 1;
+	return half < most ? (unsigned)half : most;
+}
+
 void
 pace_take(struct pace *p, int64_t now_ms, unsigned n)
 {

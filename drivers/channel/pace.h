@@ -17,6 +17,9 @@ struct pace {
 void pace_init(struct pace *p, int64_t count, int64_t period_ms, int64_t now_ms);
 /* How many may go now. */
 unsigned pace_room(struct pace *p, int64_t now_ms);
+/* The fewest of most that are worth a request (and a claim before it): half of what ever goes at
+ * once, so that a slow rate does not become a request a message. */
+unsigned pace_worth(const struct pace *p, unsigned most);
 /* n went; may be more than the room, the debt is waited for. */
 void pace_take(struct pace *p, int64_t now_ms, unsigned n);
 /* Until n may go (as many as ever fit at once), 0: now. */

@@ -64,6 +64,22 @@ waiting_is_told_and_suffices(void **state)
 	assert_int_equal(pace_room(&p, 10), 1);
 }
 
+static void
+a_request_is_worth_half_a_handful(void **state)
+{
+	struct pace p;
+
+	(void)state;
+	pace_init(&p, 0, 1000, 0);
+	assert_int_equal(pace_worth(&p, 500), 1);
+	pace_init(&p, 400, 1000, 0);
+	assert_int_equal(pace_worth(&p, 500), 20);
+	assert_int_equal(pace_worth(&p, 7), 7);
+	assert_true(pace_worth(&p, 500) <= pace_room(&p, 0));
+	pace_init(&p, 5, 1000, 0);
+	assert_int_equal(pace_worth(&p, 500), 1);
+}
+
 int
 main(void)
 {
@@ -71,6 +87,7 @@ main(void)
 		cmocka_unit_test(no_limit_is_no_limit),
 		cmocka_unit_test(the_rate_holds_over_time),
 		cmocka_unit_test(waiting_is_told_and_suffices),
+		cmocka_unit_test(a_request_is_worth_half_a_handful),
 	};
 
 	return cmocka_run_group_tests_name("pace", tests, NULL, NULL);
