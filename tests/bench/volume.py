@@ -22,6 +22,8 @@ def options():
     ap.add_argument("--rows", type=int, default=100000)
     ap.add_argument("--batch", default="500", help="channels.batch; several, comma separated")
     ap.add_argument("--connections", type=int, default=4)
+    ap.add_argument("--answer-delay-ms", type=float, default=0, help="as far away is the provider")
+    ap.add_argument("--rate", type=int, default=0, help="channels.rate")
     ap.add_argument("--body", default="인증번호는 123456 입니다")
     ap.add_argument("--null", action="store_true", help="channel null instead of the simulator")
     ap.add_argument("--truth", action="store_true", help="compare with the ground truth")
@@ -38,20 +40,20 @@ def one(server, opt, batch):
         where, value = item.split("=", 1)
         section, name = where.split(".", 1)
         extra = conf.merge(extra, {section: {name: int(value) if value.isdigit() else value}})
-    sim = None if opt.null else Sim(report_delay_ms=50, truth_text="digest")
+    sim = None if opt.null else Sim(report_delay_ms=50, truth_text="digest", answer_delay_ms=opt.answer_delay_ms)
     agent = None
     try:
         base.apply_schema()
         if opt.null:
             agent = Agent(folder, base, extra=conf.merge(volume.EXTRA, extra))
         else:
-            agent = Agent(folder, base, sim, **volume.config({"batch": batch, "connections": opt.connections}, extra))
+            agent = Agent(folder, base, sim, **volume.config({"batch": batch, "connections": opt.connections, "rate": opt.rate}, extra))
         base.insert_many(opt.rows, body=opt.body)
         oracle = Oracle(base, sim)
         if opt.truth:
             oracle.snapshot()
         run = volume.relay(agent, base, opt.rows, 3600)
-        print("%-12s batch=%-5s %s" % (base.kind + ("-odbc" if getattr(base, "odbc", False) else ""),
+        print("%-12s batch=%-5s %s" % (server.kind,
                                        "null" if opt.null else batch, run), flush=True)
         if opt.verbose:
             for sample in run.samples[::1 + len(run.samples) // 20]:

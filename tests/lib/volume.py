@@ -40,7 +40,7 @@ class Run:
     def growth_mib(self, warm=WARM_ROWS):
         """How much larger than ever before the agent became in the last two thirds of what follows the first rows."""
         turn = warm + (self.rows - warm) // 3
-        return self.rss_mib(turn, self.rows) - self.rss_mib(0, turn)
+        return self.rss_mib(turn, self.rows) - self.rss_mib(0, turn) if self.rows > warm else 0.0
 
     def __str__(self):
         return "%d rows in %.1f s: %.0f rows/s, agent: peak %.1f MiB, growth %.1f MiB, %.1f s CPU" % (
