@@ -67,7 +67,8 @@ else
 EXTRA_DIST += $(test_library)
 endif
 
-# Fuzz targets: tests/fuzz/fuzz_<thing>.c with LLVMFuzzerTestOneInput(); built by --enable-sanitizer=fuzzer.
+# Fuzz targets: tests/fuzz/fuzz_<thing>.c with LLVMFuzzerTestOneInput(); built by --enable-sanitizer=fuzzer. Each needs its
+# line of LDFLAGS below: the fuzzer brings the main program.
 fuzz_targets = \
 	tests/fuzz/fuzz_infobip \
 	tests/fuzz/fuzz_key \
@@ -75,4 +76,8 @@ fuzz_targets = \
 
 if ENABLE_FUZZER
 noinst_PROGRAMS += $(fuzz_targets)
+fuzz_ldflags = $(AM_LDFLAGS) -fsanitize=fuzzer
+tests_fuzz_fuzz_infobip_LDFLAGS = $(fuzz_ldflags)
+tests_fuzz_fuzz_key_LDFLAGS = $(fuzz_ldflags)
+tests_fuzz_fuzz_validate_LDFLAGS = $(fuzz_ldflags)
 endif
