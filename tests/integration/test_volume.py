@@ -11,7 +11,7 @@ from lib import volume
 from lib.agent import Agent
 
 ROWS = int(os.environ.get("MTRELAY_ROWS", "20000"))
-GROWTH_MIB = 2
+GROWTH_MIB = 3         # what is under way differs by so much from moment to moment
 
 
 @pytest.mark.sim(report_delay_ms=50, truth_text="digest")

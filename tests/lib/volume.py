@@ -4,6 +4,7 @@ Used by integration/test_volume.py and bench/volume.py.
 """
 
 import re
+import statistics
 import time
 
 from . import conf, paths
@@ -34,13 +35,15 @@ class Run:
         return self.rows / self.seconds if self.seconds else 0.0
 
     def rss_mib(self, fr, to):
-        """Largest resident memory while fr to to results were there; 0 without a sample."""
-        return max([kib for _, n, kib in self.samples if fr <= n <= to] or [0]) / 1024
+        """Usual resident memory (median) while fr to to results were there; None without a sample."""
+        found = [kib for _, n, kib in self.samples if fr <= n <= to]
+        return statistics.median(found) / 1024 if found else None
 
     def growth_mib(self, warm=WARM_ROWS):
-        """How much larger than ever before the agent became in the last two thirds of what follows the first rows."""
-        turn = warm + (self.rows - warm) // 3
-        return self.rss_mib(turn, self.rows) - self.rss_mib(0, turn) if self.rows > warm else 0.0
+        """How much larger the agent usually is in the last third than in the first, behind the first rows."""
+        third = (self.rows - warm) // 3
+        first, last = self.rss_mib(warm, warm + third), self.rss_mib(self.rows - third, self.rows)
+        return last - first if third > 0 and first and last else 0.0
 
     def __str__(self):
         return "%d rows in %.1f s: %.0f rows/s, agent: peak %.1f MiB, growth %.1f MiB, %.1f s CPU" % (
