@@ -627,7 +627,9 @@ inline claim()
 #else
 	row[m].key = (row[m].again && row[m].key != 0 -> row[m].key : row[m].gen + 1);
 #endif
+#if ROLLBACKS == 0
 	assert(!prov[P(m, row[m].leg, row[m].key - 1)].ended);	/* a key that is known to be used up is not used again */
+#endif
 	db_seq[a] = db_seq[a] + 1
 }
 
@@ -779,8 +781,8 @@ end:	do
 	/* nothing left: too late, paused, draining, no credit */
 	:: d_step { IS_RUNNING(aa) && mem[I(aa, mm)].where == CLAIMED ->
 		AT; give_back() }
-	/* refused by our own rules, or cancelled */
-	:: d_step { IS_RUNNING(aa) && mem[I(aa, mm)].where == CLAIMED ->
+	/* refused by our own rules, or cancelled; that is judged right after the claim */
+	:: d_step { IS_RUNNING(aa) && mem[I(aa, mm)].where == CLAIMED && !mem[I(aa, mm)].late ->
 		AT;
 		if
 		:: HAS_FENCE(m, MEM.fence) && IS_MINE(a, m) && OWN(m, MEM.leg, MEM.gen) -> fail_by_rule()
