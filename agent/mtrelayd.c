@@ -473,8 +473,9 @@ shell_main(struct shell *sh)
 	return live(sh);
 }
 
-/* Requests, answers and batches come and go in pieces of 64 KiB and more. By default glibc raises the size from which it
- * maps by itself with the first such piece that is freed, and keeps an arena a thread: both hold memory that nobody uses. */
+/* Requests, answers and batches come and go in pieces of 64 KiB and more. By default glibc raises
+ * the size from which it maps by itself with the first such piece that is freed, and keeps an arena
+ * a thread: both hold memory that nobody uses. */
 static void
 bound_heap(void)
 {

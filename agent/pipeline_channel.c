@@ -156,8 +156,8 @@ on_done(void *owner, struct message **m, const struct outcome *o, size_t n)
 			 : o[i].kind == OUT_DEFERRED ? STAT_messages_deferred
 						     : STAT_messages_unsure);
 		if (!m[i]->touched) {
-			/* wire() never said yes: whatever the driver thinks, nothing left. What it cannot send at all
-			 * has failed; given back, it would come again for ever. */
+			/* wire() never said yes: whatever the driver thinks, nothing left. What it
+			 * cannot send at all has failed; given back, it would come for ever. */
 			if (o[i].kind == OUT_REJECTED && !m[i]->is_resend) {
 				it = settle_item_new(p, m[i]);
 				pipeline_mark_of(m[i], w->name, &it->mark);

@@ -27,8 +27,8 @@ refuse(struct pipeline *p, struct message *m, const char *code, const char *text
 }
 
 /* In the lane's thread, inside the claim: what AUTO becomes must stand in the row before a byte can
- * leave. What may be sent refers to itself; another verdict rides with its message, and without memory
- * for it the loop judges again. */
+ * leave. What may be sent refers to itself; another verdict rides with its message, and without
+ * memory for it the loop judges again. */
 static void
 judge(void *arg, struct message *m)
 {

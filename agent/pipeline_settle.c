@@ -84,7 +84,7 @@ mark_settled(struct pipeline *p, struct settle_job *sj)
 		p->env.fatal(p->env.arg, 75, e.text);
 }
 
-/* The row is settled in the database, or it is not ours to settle any more, and the journal knows. */
+/* The row is settled in the database, or it is not ours to settle any more; the journal knows. */
 void
 settle_item_end(struct pipeline *p, struct settle_item *it)
 {

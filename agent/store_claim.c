@@ -79,8 +79,8 @@ read_text(struct reader *r)
 	return read_text_cap(r, SIZE_MAX);
 }
 
-/* A text and behind it its true length. Of one that is refused for its length the beginning is enough: 500 of them
- * must not fill the memory. */
+/* A text and behind it its true length. Of one that is refused for its length the beginning is
+ * enough: 500 of them must not fill the memory. */
 static struct text
 read_long(struct reader *r)
 {
