@@ -24,7 +24,7 @@ link    only on the connection of that number (from 1); times: how often (defaul
 
 p.listen(False) refuses connections, p.listen(True) takes them again on the same port. p.cut("rst") ends all that are open.
 p.packets, p.commits, p.links: what has been seen since the start or p.reset(). A Commit has .no, .link, .asked_ms, .answered_ms (None
-when its answer was not passed on) and .words: the matches of words= (a bytes pattern) in what the client sent in that transaction.
+when its answer was not passed on) and .words: the matches of words= (a bytes pattern) in what passed in that transaction.
 Loopback only. TLS passes as bytes: nothing is decrypted. One thread does all of it, so that the order is one order.
 """
 
@@ -467,6 +467,8 @@ class Proxy:
         return link.asked
 
     def _commit_down(self, link, packet):
+        if self.pattern is not None:
+            link.words.update(self.pattern.findall(packet))
         if link.asked is None:
             return None
         done = ANSWERS[self.speaks](packet)
