@@ -40,7 +40,8 @@ FAULT SCRIPTS: --rules FILE (a list of rules, or {"config": {}, "rules": []}) or
   on      send (default), reports, logs, balance, any, connect
   match   to, id, sender, text: regular expressions, searched; nth: 3 | [1,4] | "2-5" | "2-" | {"every": 3} (counted over
           the candidates of this rule); probability with seed; reused: true (not the first request of its connection);
-          http: "1.1" or "2"; min_items.  A rule whose "do" speaks of single messages only is matched and counted message
+          http: "1.1" or "2"; min_items;
+          new: true (no messageId of the request was seen before) or false (each was).  A rule whose "do" speaks of single messages only is matched and counted message
           by message, any other request by request (patterns: one message of the batch is enough).
   times   how often it may fire (default: always)
   do, whole request:

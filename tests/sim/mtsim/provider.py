@@ -67,7 +67,7 @@ def parts_of(text):
 
 class Request:
     __slots__ = ("method", "path", "query", "headers", "body", "number", "conn", "proto", "endpoint", "mid_read",
-                 "entry")
+                 "entry", "known")
 
     def __init__(self, method, target, headers, number, conn, proto):
         self.method = method
@@ -79,6 +79,7 @@ class Request:
         self.proto = proto
         self.mid_read = None
         self.entry = None
+        self.known = ()     # message ids that the provider has seen
 
 
 class Reply:
@@ -285,6 +286,7 @@ class Provider:
         asked = [(None, i, None, None) for i in self.listed(args, "messageId")] if req.endpoint == "logs" else None
         fx = {"delay_ms": self.config["answer_delay_ms"]} if self.config["answer_delay_ms"] else {}
         per_item = []
+        req.known = self.ids
         for rule in self.rules:
             if not rule.covers(req.endpoint) or rule.early():
                 continue

@@ -6,7 +6,7 @@ import re
 
 from . import codes
 
-MATCH_KEYS = {"to", "text", "sender", "id", "nth", "probability", "seed", "reused", "http", "min_items"}
+MATCH_KEYS = {"to", "text", "sender", "id", "nth", "probability", "seed", "reused", "http", "min_items", "new"}
 
 # Effects on one message of a batch (or one entry of a log answer).
 ITEM_KEYS = {"reject", "missing", "answer_status", "outcome", "reports", "phone", "report_delay_ms", "repeat_item",
@@ -137,8 +137,11 @@ class Rule:
         self.reused = match.get("reused")
         self.http = match.get("http")
         self.min_items = match.get("min_items", 0)
+        self.new = match.get("new")
         self.item_keys = bool(set(self.do) & ITEM_KEYS)
         self.item_only = self.item_keys and not set(self.do) & REQUEST_KEYS
+        if self.new is not None and (self.item_only or self.early()):
+            raise RuleError("match: new is for whole requests whose body is read")
         self.plan = plan_of(self.do)
         if "reject" in self.do:
             self.reject = report_of(self.do["reject"])
@@ -184,6 +187,8 @@ class Rule:
         if self.min_items and len(items or ()) < self.min_items:
             return False
         if self.patterns and not any(self.item(*i[:4]) for i in items or ()):
+            return False
+        if self.new is not None and any((i[1] in req.known) == self.new for i in items or ()):
             return False
         return self.fire()
 
