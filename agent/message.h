@@ -14,6 +14,7 @@
 #define PROVIDER_ID_MAX 100
 #define PROVIDER_CODE_MAX 32
 #define CARRIER_MAX 16
+#define CHANNEL_NAME_MAX 32
 
 /* What is to be sent. MSG_TYPE_AUTO is resolved before a channel sees the message. The names stand in
  * agent/msg_type.def. */
@@ -104,7 +105,9 @@ struct message {
 	bool is_ad;
 	bool cancel;	  /* cancel_yn was Y after the claim */
 	bool is_repeated; /* mt_result has this req_key already: 2011 */
+	bool is_shunned;  /* working on it ended the process again and again: it has no texts */
 	char client_key[CLIENT_KEY_LEN + 1];
+	char channel[CHANNEL_NAME_MAX + 1]; /* that it goes by; "" while the rules have not run */
 	char created_at[32];   /* exact text form, only to be handed back to the database */
 	char to_wire[40];      /* recipient in international form, digits only: "821012345678" */
 	char from_wire[40];    /* sender as digits or letters, national form kept */

@@ -31,6 +31,15 @@ pipeline_backoff(int64_t *backoff_ms)
 	return *backoff_ms / 2 + clock_mono_ms() % (*backoff_ms / 2 + 1);
 }
 
+int64_t
+pipeline_deadline(const struct message *m, int64_t claimed_boot_ms, int64_t write_ms)
+{
+	/* expire_in_s was counted later than claimed_boot_ms: never beyond the true end. */
+	int64_t valid_ms = m->expire_in_s * 1000;
+
+	return claimed_boot_ms + (valid_ms < write_ms ? valid_ms : write_ms);
+}
+
 void
 pipeline_mark_of(const struct message *m, const char *channel, struct journal_mark *mark)
 {

@@ -24,30 +24,46 @@ way_find(struct pipeline *p, const char *name)
 	return NULL;
 }
 
-bool
-way_is_open(const struct pipeline *p, const struct way *w)
+/* Neither stopped nor in trouble; a short pause or a full window is no trouble. */
+static bool
+is_usable(const struct pipeline *p, const struct way *w)
 {
-	if (w->ch == NULL || w->is_paused || p->is_paused || p->is_draining || w->reopen ||
-	    clock_mono_ms() < w->not_before_ms)
+	if (w->ch == NULL || w->is_paused || p->is_paused || p->is_draining || w->reopen)
 		return false;
 	/* Whether a channel that failed is well again the next message tells: room() says when. */
 	return (w->state != CHANNEL_DOWN && w->state != CHANNEL_REFUSED) ||
 	       w->driver->room(w->ch) > 0;
 }
 
+bool
+way_is_open(const struct pipeline *p, const struct way *w)
+{
+	return is_usable(p, w) && clock_mono_ms() >= w->not_before_ms;
+}
+
+/* Messages that may be with the driver beside those that are: the slow start's. */
+static size_t
+window_left(const struct way *w, size_t has)
+{
+	return w->window == 0 ? SIZE_MAX : w->window > has ? w->window - has : 0;
+}
+
 /* Messages that the channel would take at once and that are not waiting for it already. */
 size_t
 way_room(const struct pipeline *p, const struct way *w)
 {
-	size_t room;
+	size_t room, left;
 
 	if (!way_is_open(p, w))
 		return 0;
 	room = w->driver->room(w->ch);
-	return room > w->ready ? room - w->ready : 0;
+	room = room > w->ready ? room - w->ready : 0;
+	left = window_left(w, w->ready + w->sent);
+	return room < left ? room : left;
 }
 
-/* The first channel of the route that can take it now: a later one only while the ones before cannot. */
+/* The first channel of the route that is not in trouble: a later one only while the ones before
+ * are, and only for rows that none of these was given. */
 struct way *
 way_of_type(struct pipeline *p, enum msg_type type)
 {
@@ -59,7 +75,7 @@ way_of_type(struct pipeline *p, enum msg_type type)
 		w = way_find(p, r->channels[i]);
 		if (w == NULL || w->ch == NULL || (w->driver->caps(w->ch)->types & 1u << type) == 0)
 			continue;
-		if (way_is_open(p, w))
+		if (is_usable(p, w))
 			return w;
 	}
 	return NULL;
@@ -80,6 +96,15 @@ way_room_of_type(struct pipeline *p, enum msg_type type)
 	return w == NULL ? 0 : way_room(p, w);
 }
 
+static void
+log_late(const struct way *w, size_t n)
+{
+	log_event(LOG_LEVEL_WARN, "wire.late",
+		  "channel=%s messages=%zu text=\"the write deadline or their validity is over; "
+		  "nothing was sent\"",
+		  w->name, n);
+}
+
 static bool
 on_wire(void *owner, struct message **m, size_t n)
 {
@@ -96,10 +121,7 @@ on_wire(void *owner, struct message **m, size_t n)
 		return false;
 	for (i = 0; i < n; i++) {
 		if (now > m[i]->deadline_boot_ms) {
-			log_event(LOG_LEVEL_WARN, "wire.late",
-				  "channel=%s messages=%zu text=\"the write deadline is over; "
-				  "nothing was sent\"",
-				  w->name, n);
+			log_late(w, n);
 			return false;
 		}
 		pipeline_mark_of(m[i], w->name, &marks[i]);
@@ -130,7 +152,7 @@ on_done(void *owner, struct message **m, const struct outcome *o, size_t n)
 	struct outcome answer;
 	struct err e;
 	bool has_reports = w->driver->caps(w->ch)->has_reports;
-	size_t i, touched = 0, taken = 0;
+	size_t i, touched = 0, taken = 0, answered = 0;
 
 	/* A failed ANSWER mark cannot be undone: the marks so far say "touched", which is true and safe. */
 	(void)FAILPOINT(answer_before_mark);
@@ -151,6 +173,8 @@ on_done(void *owner, struct message **m, const struct outcome *o, size_t n)
 	for (i = 0; i < n; i++) {
 		if (o[i].kind != OUT_DEFERRED)
 			taken++;
+		if (o[i].kind == OUT_ACCEPTED || o[i].kind == OUT_REJECTED)
+			answered++;
 		stat_inc(o[i].kind == OUT_ACCEPTED   ? STAT_messages_accepted
 			 : o[i].kind == OUT_REJECTED ? STAT_messages_rejected
 			 : o[i].kind == OUT_DEFERRED ? STAT_messages_deferred
@@ -164,7 +188,8 @@ on_done(void *owner, struct message **m, const struct outcome *o, size_t n)
 				pipeline_decide(&it->mark, &o[i], 0, &it->c);
 				it->c.client_key = it->key;
 				settle_message(p, it, AT_CHANNEL);
-			} else if (o[i].retry_after_ms > 0 && !m[i]->is_resend && !m[i]->older_open) {
+			} else if (o[i].retry_after_ms > 0 && !m[i]->is_resend &&
+				   !m[i]->older_open) {
 				it = settle_item_new(p, m[i]);
 				it->c.kind = CHANGE_DEFER;
 				it->c.delay_ms = o[i].retry_after_ms;
@@ -187,6 +212,11 @@ on_done(void *owner, struct message **m, const struct outcome *o, size_t n)
 		it->c.keeps_attempt = m[i]->older_open;
 		it->c.client_key = it->key;
 		settle_message(p, it, AT_CHANNEL);
+	}
+	if (answered > 0 && w->window > 0) {
+		w->window *= 2;
+		if (w->window >= (size_t)p->conf->limits.in_flight)
+			w->window = 0;
 	}
 	if (taken > 0) {
 		w->backoff_ms = 0;
@@ -211,6 +241,9 @@ on_state(void *owner, enum channel_state s, const struct err *why)
 		log_event(LOG_LEVEL_INFO, "channel.state", "channel=%s state=%s", w->name,
 			  channel_state_name(s));
 	w->state = s;
+	/* What has just come back is not met with all that has waited. */
+	if (s == CHANNEL_DOWN || s == CHANNEL_REFUSED)
+		w->window = SLOW_START_FIRST;
 	pipeline_again_in(w->p, 0);
 }
 
@@ -234,16 +267,31 @@ way_enqueue(struct way *w, struct message *m)
 	w->ready++;
 }
 
-/* What the routes can carry, by the first channel of each that is open, else by its first one. */
+/* What this channel can carry of that type. */
 void
-way_rules(struct pipeline *p, struct validate_rules *r)
+way_rules_of(const struct way *w, enum msg_type t, struct validate_rules *r)
 {
-	const struct channel_caps *caps;
+	const struct channel_caps *caps = w->driver->caps(w->ch);
+
+	r->types |= 1u << t;
+	r->by_type[t].charset = caps->charset;
+	r->by_type[t].number_form = caps->number_form;
+	r->by_type[t].letters_in_sender = caps->letters_in_sender;
+	r->by_type[t].max_bytes = t == MSG_TYPE_SMS ? caps->sms_bytes : caps->lms_bytes;
+}
+
+/* What the routes can carry, by the first channel of each that is not in trouble, else by its first
+ * one; channels (may be NULL) gets their names, "" for a type without a route. */
+void
+way_rules(struct pipeline *p, struct validate_rules *r, char (*channels)[CHANNEL_NAME_MAX + 1])
+{
 	const struct conf_route *route;
 	struct way *w;
 	enum msg_type t;
 
 	memset(r, 0, sizeof *r);
+	if (channels != NULL)
+		memset(channels, 0, MSG_TYPE_COUNT * sizeof *channels);
 	r->text_cap_bytes = (size_t)p->conf->limits.body_bytes;
 	for (t = MSG_TYPE_SMS; t < MSG_TYPE_COUNT; t++) {
 		route = conf_route_find(p->conf, t);
@@ -254,12 +302,9 @@ way_rules(struct pipeline *p, struct validate_rules *r)
 			w = way_find(p, route->channels[0]);
 		if (w == NULL || w->ch == NULL)
 			continue;
-		caps = w->driver->caps(w->ch);
-		r->types |= 1u << t;
-		r->by_type[t].charset = caps->charset;
-		r->by_type[t].number_form = caps->number_form;
-		r->by_type[t].letters_in_sender = caps->letters_in_sender;
-		r->by_type[t].max_bytes = t == MSG_TYPE_SMS ? caps->sms_bytes : caps->lms_bytes;
+		way_rules_of(w, t, r);
+		if (channels != NULL)
+			text_copy(channels[t], sizeof channels[t], w->name);
 	}
 }
 
@@ -270,11 +315,16 @@ way_submit_some(struct way *w)
 	struct pipeline *p = w->p;
 	struct message *m;
 	struct err e;
-	size_t n, i, most;
+	int64_t now = clock_boot_ms();
+	size_t n, i, most, late = 0;
 	int pr;
 	enum rc rc;
 
 	while (w->ready > 0 && way_is_open(p, w) && (most = w->driver->room(w->ch)) > 0) {
+		if (most > window_left(w, w->sent))
+			most = window_left(w, w->sent);
+		if (most == 0)
+			break;
 		if (most > w->driver->caps(w->ch)->batch_max)
 			most = w->driver->caps(w->ch)->batch_max;
 		if (most > WIRE_MAX)
@@ -285,8 +335,16 @@ way_submit_some(struct way *w)
 				if (m->next == NULL)
 					w->tail[pr] = &w->head[pr];
 				w->ready--;
-				list[n++] = m;
+				/* One that came too late must not take the others of its request back with it. */
+				if (now > m->deadline_boot_ms) {
+					settle_give_back(p, m, AT_PIPELINE);
+					late++;
+				} else {
+					list[n++] = m;
+				}
 			}
+		if (n == 0)
+			break;
 		for (i = 0; i < n; i++)
 			msg_move(list[i], AT_PIPELINE, AT_CHANNEL);
 		w->sent += n;
@@ -301,6 +359,8 @@ way_submit_some(struct way *w)
 				w->name, n);
 		w->not_before_ms = clock_mono_ms() + pipeline_backoff(&w->backoff_ms);
 	}
+	if (late > 0)
+		log_late(w, late);
 }
 
 /* What waits for a channel that stopped goes back: rows wait best in the table, where another agent or channel finds them. */

@@ -26,18 +26,21 @@ refuse(struct pipeline *p, struct message *m, const char *code, const char *text
 	settle_message(p, it, AT_PIPELINE);
 }
 
-/* In the lane's thread, inside the claim: what AUTO becomes must stand in the row before a byte can
- * leave. What may be sent refers to itself; another verdict rides with its message, and without
- * memory for it the loop judges again. */
+/* In the lane's thread, inside the claim: what AUTO becomes and which channel it goes by must stand
+ * in the row before a byte can leave; while an attempt is open that is its channel. What may be
+ * sent refers to itself; another verdict rides with its message, and without memory for it the
+ * loop judges again. */
 static void
 judge(void *arg, struct message *m)
 {
-	const struct validate_rules *rules = arg;
+	const struct claim_job *cj = arg;
 	struct verdict v, *kept;
 
-	validate_message(m, rules, &v);
+	validate_message(m, &cj->rules, &v);
 	if (v.kind == VERDICT_SEND) {
 		validate_apply(&v, m);
+		if (m->channel[0] == '\0' || (!m->is_resend && !m->older_open))
+			text_copy(m->channel, sizeof m->channel, cj->channels[m->type]);
 		m->pipeline_ref = m;
 		return;
 	}
@@ -49,7 +52,7 @@ judge(void *arg, struct message *m)
 	m->pipeline_ref = kept;
 }
 
-/* Refused, or the ready line of the channel, or back to the queue of the resolved type. */
+/* Refused, or the ready line of its channel, or back to the queue of the resolved type. */
 static void
 route_message(struct pipeline *p, struct message *m, const struct validate_rules *rules)
 {
@@ -57,8 +60,12 @@ route_message(struct pipeline *p, struct message *m, const struct validate_rules
 	struct settle_item *it;
 	struct way *w = NULL;
 
+	if (m->is_shunned) {
+		refuse(p, m, "9003", "");
+		return;
+	}
 	if (m->pipeline_ref == m) {
-		w = way_of_type(p, type);
+		w = way_find(p, m->channel);
 	} else {
 		struct verdict again, *v = m->pipeline_ref;
 
@@ -74,7 +81,12 @@ route_message(struct pipeline *p, struct message *m, const struct validate_rules
 		type = v->type;
 	}
 	m->pipeline_ref = NULL;
-	if (w == NULL || (m->asked_type == MSG_TYPE_AUTO && m->leg == 0 && way_room(p, w) == 0)) {
+	if ((m->is_resend || m->older_open) && (w == NULL || !way_is_open(p, w))) {
+		settle_give_back(p, m, AT_PIPELINE);
+		return;
+	}
+	if (w == NULL || !way_is_open(p, w) ||
+	    (m->asked_type == MSG_TYPE_AUTO && m->leg == 0 && way_room(p, w) == 0)) {
 		it = settle_item_new(p, m);
 		it->c.kind = CHANGE_RELEASE;
 		it->c.new_type = type;
@@ -213,7 +225,8 @@ claimed(struct pipeline *p, struct claim_job *cj)
 	for (i = 0; i < cj->claim.got; i++) {
 		m = cj->claim.out[i];
 		msg_move(m, AT_NONE, AT_PIPELINE);
-		m->deadline_boot_ms = cj->deadline_boot_ms;
+		m->deadline_boot_ms =
+			pipeline_deadline(m, cj->claimed_boot_ms, p->conf->times.write_deadline_ms);
 		pipeline_table_add(p, m);
 	}
 	for (i = 0; i < cj->claim.got; i++)
@@ -348,16 +361,16 @@ claim_some(struct pipeline *p)
 				cj->claim.want = (unsigned)free_rows;
 			if (cj->claim.want > p->claim_most)
 				cj->claim.want = (unsigned)p->claim_most;
-			way_rules(p, &cj->rules);
+			way_rules(p, &cj->rules, cj->channels);
 			cj->claim.judge = judge;
-			cj->claim.judge_arg = &cj->rules;
+			cj->claim.judge_arg = cj;
 			cj->claim.batch = batch_new(batch_cap(p->conf));
 			if (cj->claim.batch == NULL) {
 				pipeline_again_in(p, 1000);
 				return;
 			}
 			/* Before the statement: whatever the database takes, the deadline is never later than the lease allows. */
-			cj->deadline_boot_ms = clock_boot_ms() + p->conf->times.write_deadline_ms;
+			cj->claimed_boot_ms = clock_boot_ms();
 		} else {
 			/* Also when something is due whose channel has no room. */
 			if (now - p->last_peek_ms < p->conf->times.idle_poll_ms) {

@@ -13,8 +13,9 @@ struct event;
 #define WIRE_MAX 2000  /* messages in one request, the upper bound of channels.batch */
 #define REPORT_PAGES 2 /* pages that may wait for the database before no further one is pulled */
 #define RESEND_ROWS 100
-#define RESENDS_MAX 3	   /* automatic re-sends of one leg stop here */
-#define GENERATIONS_MAX 60 /* a provider that refuses "for now" this often has refused */
+#define SLOW_START_FIRST 10 /* messages under way at once after a channel has come back */
+#define RESENDS_MAX 3	    /* automatic re-sends of one leg stop here */
+#define GENERATIONS_MAX 60  /* a provider that refuses "for now" this often has refused */
 #define BACKOFF_FIRST_MS 200
 #define BACKOFF_LAST_MS 30000
 #define MESSAGE_BYTES 2048 /* of a message with its texts, more than most */
@@ -31,10 +32,11 @@ struct way {
 	enum channel_state state;
 	bool is_paused;
 	bool reopen; /* the options changed: close when quiet, open with the new ones */
-	char name[33];
+	char name[CHANNEL_NAME_MAX + 1];
 	struct message *head[PRIORITY_COUNT], **tail[PRIORITY_COUNT]; /* ready to be submitted */
 	size_t ready;
-	size_t sent;	       /* lent to the driver */
+	size_t sent; /* lent to the driver */
+	size_t window; /* after trouble: most that may be ready or sent, doubled by each good answer; 0: no limit */
 	int64_t not_before_ms; /* after a row of deferrals nothing is submitted for a while */
 	int64_t backoff_ms;
 	size_t queries; /* asked by resolve() */
@@ -69,9 +71,10 @@ struct claim_job {
 	size_t queue_count;
 	struct store_claim claim;
 	struct validate_rules rules; /* as the routes were when the claim began */
+	char channels[MSG_TYPE_COUNT][CHANNEL_NAME_MAX + 1]; /* that each type goes by */
 	size_t queue_at;
-	int64_t deadline_boot_ms;
-	struct store_row *rows; /* of orphans */
+	int64_t claimed_boot_ms; /* before the statement */
+	struct store_row *rows;	 /* of orphans */
 	size_t row_count, row_max;
 };
 
@@ -112,7 +115,7 @@ struct resend_job {
 	struct message **out;
 	size_t n, max, got;
 	struct batch *batch;
-	int64_t deadline_boot_ms;
+	int64_t claimed_boot_ms; /* before the statement */
 };
 
 struct pipeline {
@@ -168,6 +171,8 @@ batch_cap(const struct conf *c)
 /* pipeline.c */
 void pipeline_again_in(struct pipeline *p, int64_t ms);
 int64_t pipeline_backoff(int64_t *backoff_ms);
+/* Until when it may be handed over: within the lease and its own validity. */
+int64_t pipeline_deadline(const struct message *m, int64_t claimed_boot_ms, int64_t write_ms);
 void pipeline_mark_of(const struct message *m, const char *channel, struct journal_mark *mark);
 void pipeline_table_add(struct pipeline *p, struct message *m);
 void pipeline_table_remove(struct pipeline *p, struct message *m);
@@ -195,7 +200,9 @@ size_t way_room(const struct pipeline *p, const struct way *w);
 struct way *way_of_type(struct pipeline *p, enum msg_type type);
 size_t way_room_of_type(struct pipeline *p, enum msg_type type);
 void way_enqueue(struct way *w, struct message *m);
-void way_rules(struct pipeline *p, struct validate_rules *r);
+void way_rules(struct pipeline *p, struct validate_rules *r,
+	       char (*channels)[CHANNEL_NAME_MAX + 1]);
+void way_rules_of(const struct way *w, enum msg_type t, struct validate_rules *r);
 void way_submit_some(struct way *w);
 void way_return_ready(struct way *w);
 enum rc way_open(struct pipeline *p, struct way *w, struct conf *conf,

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "agent/blackbox.h"
 #include "agent/clock.h"
 #include "agent/log.h"
 #include "agent/pipeline_int.h"
@@ -29,7 +30,7 @@ row_change(struct pipeline *p, const struct store_row *r, enum change_kind kind,
 	c.delay_ms = delay_ms;
 	text_copy(c.channel, sizeof c.channel, r->channel);
 	if (kind == CHANGE_HOLD) {
-		c.hold_code = "8002";
+		c.hold_code = blackbox_shuns(r->msg_id, 0) ? "9003" : "8002";
 		stat_inc(STAT_rows_held);
 		log_event(LOG_LEVEL_WARN, "unknown.held",
 			  "id=%" PRId64 " channel=%s text=\"its outcome cannot be found out; see "
@@ -93,15 +94,18 @@ resend_done(struct db_job *j)
 		if (j->rc != RC_AGAIN)
 			log_err(LOG_LEVEL_WARN, "resend.failed", &j->err, "rows=%zu", rj->n);
 	}
-	way_rules(p, &rules);
+	way_rules(p, &rules, NULL);
 	for (i = 0; i < rj->got; i++) {
 		m = rj->out[i];
 		msg_move(m, AT_NONE, AT_PIPELINE);
-		m->deadline_boot_ms = rj->deadline_boot_ms;
+		m->deadline_boot_ms =
+			pipeline_deadline(m, rj->claimed_boot_ms, p->conf->times.write_deadline_ms);
 		pipeline_table_add(p, m);
 		stat_inc(STAT_resends);
 		/* The rules held when it was first sent; they are run again only for the wire forms. A re-send stays on its
 		 * channel. */
+		if (rj->way->ch != NULL && m->type < MSG_TYPE_COUNT)
+			way_rules_of(rj->way, m->type, &rules);
 		validate_message(m, &rules, &v);
 		if (v.kind != VERDICT_SEND || pipeline_takes_no_more(p) ||
 		    !way_is_open(p, rj->way)) {
@@ -127,7 +131,7 @@ resend_submit(struct pipeline *p, struct resend_job *rj)
 {
 	if (rj == NULL)
 		return;
-	rj->deadline_boot_ms = clock_boot_ms() + p->conf->times.write_deadline_ms;
+	rj->claimed_boot_ms = clock_boot_ms();
 	rj->db.run = resend_run;
 	rj->db.done = resend_done;
 	p->resends += rj->n;
@@ -310,7 +314,8 @@ pipeline_ask_silent(struct pipeline *p, const struct store_row *rows, size_t n)
 	for (k = 0; k < p->way_count; k++) {
 		count = 0;
 		for (i = 0; i < n; i++)
-			if (strcmp(rows[i].channel, p->ways[k].name) == 0)
+			if (strcmp(rows[i].channel, p->ways[k].name) == 0 &&
+			    !blackbox_shuns(rows[i].msg_id, 0))
 				list[count++] = rows[i];
 		if (count > 0 && p->ways[k].ch != NULL &&
 		    p->ways[k].driver->caps(p->ways[k].ch)->query_by_key)
@@ -363,7 +368,8 @@ pipeline_resolve(struct pipeline *p, const struct store_row *rows, size_t n)
 			route = route_of(p, rows[i].type);
 			if (way_of_row(p, &rows[i], route) != w || pipeline_has(p, rows[i].msg_id))
 				continue;
-			if (w == NULL) {
+			/* Neither sent again nor asked for: either would end the process once more. */
+			if (w == NULL || blackbox_shuns(rows[i].msg_id, 0)) {
 				row_change(p, &rows[i], CHANGE_HOLD, 0);
 				continue;
 			}

@@ -110,8 +110,9 @@ struct store_claim {
 	int64_t claim_seq;    /* what we remember; the transaction raises it by one */
 	struct batch *batch;  /* where messages and texts go */
 	struct message **out; /* want places */
-	/* Called in this thread for each message before its key is written: runs the rules and sets m->type when it resolves AUTO,
-	 * which then stands in the row before a byte can leave. NULL: none. */
+	/* Called in this thread for each message before its key is written: runs the rules, sets
+	 * m->channel, and m->type when it resolves AUTO, which then stand in the row before a byte
+	 * can leave. NULL: none. */
 	void (*judge)(void *arg, struct message *m);
 	void *judge_arg;
 	unsigned got;
@@ -213,6 +214,9 @@ enum rc store_list_own(struct store *s, int64_t after, bool overdue_only, struct
 		       size_t max, size_t *n, struct err *e) MUST_USE;
 enum rc store_row_read(struct store *s, int64_t msg_id, struct store_row *row, bool *found,
 		       struct err *e) MUST_USE;
+/* A line of mt_history about a row that is still there, by this agent; nothing about another one. */
+enum rc store_note(struct store *s, int64_t msg_id, const char *event, const char *reason,
+		   struct err *e) MUST_USE;
 /* Rows in UNKNOWN whose next look is due, ours or of agents whose lease is over (they become ours); their next look moves
  * half a row lease on so that nobody else takes them meanwhile. */
 enum rc store_take_unknown(struct store *s, struct store_row *rows, size_t max, size_t *n,

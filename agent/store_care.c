@@ -748,7 +748,8 @@ enum rc
 store_walk(struct store *s, struct store_walk *w, struct err *e)
 {
 	size_t step = bounded(w->step);
-	const struct db_value args[] = { v_int(s->cfg->expire_after_ms), v_int(w->cursor),
+	const struct db_value args[] = { v_int(s->cfg->expire_after_ms),
+					 v_int(s->cfg->close_after_ms), v_int(w->cursor),
 					 v_int((int64_t)step) };
 	struct written forms[STEP_MAX];
 	struct closing *k = malloc(sizeof *k);

@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include "agent/blackbox.h"
 #include "agent/key.h"
 #include "agent/store_int.h"
 #include "agent/text.h"
@@ -86,8 +87,8 @@ read_long(struct reader *r)
 {
 	const struct db_value *length = &r->s->cols[r->at + 1];
 	bool is_too_long = length->type == DB_INT && length->i > r->s->cfg->body_cap_bytes;
-	struct text t = read_text_cap(r, is_too_long ? TOO_LONG_KEPT_BYTES :
-						       (size_t)r->s->cfg->body_cap_bytes);
+	struct text t = read_text_cap(r, is_too_long ? TOO_LONG_KEPT_BYTES
+						     : (size_t)r->s->cfg->body_cap_bytes);
 	int64_t full = read_int(r);
 
 	if (full > 0 && (size_t)full > t.full)
@@ -120,11 +121,13 @@ read_message(struct reader *r, struct message *m)
 
 	r->at = 0;
 	m->msg_id = read_int(r);
+	blackbox_at(BOX_READ, m->msg_id, 0);
 	m->fence = read_int(r);
 	m->try_no = (int32_t)read_int(r);
 	m->leg = (int32_t)read_int(r);
 	m->generation = (int32_t)read_int(r);
 	read_fixed(r, m->client_key, sizeof m->client_key);
+	read_fixed(r, m->channel, sizeof m->channel);
 	read_fixed(r, m->created_at, sizeof m->created_at);
 	m->type_text = read_text(r);
 	m->type = msg_type_parse(m->type_text.p, m->type_text.n);
@@ -136,6 +139,12 @@ read_message(struct reader *r, struct message *m)
 	m->is_ad = read_int(r) == 1;
 	m->is_resend = read_int(r) == 1;
 	m->older_open = read_int(r) > 0;
+	m->is_shunned = blackbox_shuns(m->msg_id, blackbox_made(m->created_at));
+	if (m->is_shunned) {
+		blackbox_off();
+		return;
+	}
+	blackbox_at(BOX_READ, m->msg_id, blackbox_made(m->created_at));
 	m->req_key = read_text(r);
 	m->sender = read_text(r);
 	m->recipient = read_text(r);
@@ -158,6 +167,8 @@ read_message(struct reader *r, struct message *m)
 	m->etc3 = read_text(r);
 	m->etc4 = read_text(r);
 	m->send_at = read_text(r);
+	(void)FAILPOINT_TEXT(row_read, m->body.p, m->body.n);
+	blackbox_off();
 }
 
 enum rc
@@ -204,6 +215,14 @@ store_read_messages(struct store *s, const struct db_value *ids, size_t n, struc
 
 /* ---- keys ---- */
 
+#define KEY_ARGS 5 /* of claim_key */
+
+/* A row as it stood before the rules ran. */
+struct judged {
+	enum msg_type type;
+	char channel[CHANNEL_NAME_MAX + 1];
+};
+
 static bool
 has_own_key(const struct store *s, const struct message *m)
 {
@@ -236,33 +255,35 @@ make_keys(const struct store *s, struct message **m, size_t n, bool *is_new)
 	}
 }
 
-/* What an attempt goes out as, and under which key, is in the table before a byte of it can
- * leave. */
+/* What an attempt goes out as, by which channel and under which key, is in the table before a byte
+ * of it can leave. */
 static enum rc
 write_keys(struct store *s, struct message **m, size_t n, const bool *is_new,
-	   const enum msg_type *was, struct err *e)
+	   const struct judged *was, struct err *e)
 {
-	struct db_value args[4 * STORE_LIST_MAX];
+	struct db_value args[KEY_ARGS * STORE_LIST_MAX];
 	int64_t affected[STORE_LIST_MAX];
 	int64_t met;
 	size_t rows = 0;
 	enum rc rc;
 
 	for (size_t i = 0; i < n; i++) {
-		bool is_resolved = m[i]->type != was[i] && m[i]->type != MSG_TYPE_NONE;
+		bool is_resolved = m[i]->type != was[i].type && m[i]->type != MSG_TYPE_NONE;
+		bool is_routed = strcmp(m[i]->channel, was[i].channel) != 0;
+		struct db_value *a = &args[KEY_ARGS * rows];
 
-		if (!is_new[i] && !is_resolved)
+		if (!is_new[i] && !is_resolved && !is_routed)
 			continue;
-		args[4 * rows] = store_v_text(m[i]->client_key);
-		args[4 * rows + 1] =
-			is_resolved ? store_v_text(msg_type_name(m[i]->type)) : v_null();
-		args[4 * rows + 2] = v_int(m[i]->msg_id);
-		args[4 * rows + 3] = v_int(m[i]->fence);
+		a[0] = store_v_text(m[i]->client_key);
+		a[1] = is_resolved ? store_v_text(msg_type_name(m[i]->type)) : v_null();
+		a[2] = is_routed ? store_v_text(m[i]->channel) : v_null();
+		a[3] = v_int(m[i]->msg_id);
+		a[4] = v_int(m[i]->fence);
 		rows++;
 	}
 	if (rows == 0)
 		return RC_OK;
-	rc = store_run_set(s, "claim_key", args, 4, rows, &met, e);
+	rc = store_run_set(s, "claim_key", args, KEY_ARGS, rows, &met, e);
 	if (rc != RC_OK || met == (int64_t)rows)
 		return rc;
 	rc = store_run_many(s, "claim_key", args, rows, affected, e);
@@ -270,7 +291,7 @@ write_keys(struct store *s, struct message **m, size_t n, const bool *is_new,
 		if (affected[i] != 1)
 			rc = err_set(e, RC_BUG, 0, "store.claim",
 				     "row %" PRId64 " was claimed and could not be given its key",
-				     args[4 * i + 2].i);
+				     args[KEY_ARGS * i + 3].i);
 	return rc;
 }
 
@@ -316,17 +337,22 @@ store_finish_messages(struct store *s, struct message **m, size_t n,
 		      void (*judge)(void *arg, struct message *m), void *arg, struct err *e)
 {
 	bool is_new[STORE_LIST_MAX];
-	enum msg_type was[STORE_LIST_MAX];
+	struct judged was[STORE_LIST_MAX];
 	enum rc rc;
 
 	make_keys(s, m, n, is_new);
 	rc = find_repeats(s, m, n, e);
 	for (size_t i = 0; i < n; i++) {
-		was[i] = m[i]->type;
+		was[i].type = m[i]->type;
+		memcpy(was[i].channel, m[i]->channel, sizeof was[i].channel);
 		if (m[i]->leg > 0)
 			use_fallback_texts(m[i]);
-		if (rc == RC_OK && judge != NULL)
+		if (rc == RC_OK && judge != NULL && !m[i]->is_shunned) {
+			blackbox_at(BOX_JUDGE, m[i]->msg_id, blackbox_made(m[i]->created_at));
+			(void)FAILPOINT_TEXT(row_judge, m[i]->body.p, m[i]->body.n);
 			judge(arg, m[i]);
+			blackbox_off();
+		}
 	}
 	return rc == RC_OK ? write_keys(s, m, n, is_new, was, e) : rc;
 }

@@ -1,6 +1,6 @@
 -- claim_take: 0 -> 1 for the head of one queue in one statement; rows that others hold are skipped, values that an
 -- application wrote into the columns of the agent (fence 0) are reset. args: owner incarnation lease_ms type
--- priority limit expire_ms cap cap cap cap cols: iiiiittttiiiiiitttttititttittttittttttttt write: yes
+-- priority limit expire_ms cap cap cap cap cols: iiiiitttttiiiiiitttttititttittttittttttttt write: yes
 UPDATE {send}
 SET status = 1, owner = ?, incarnation = ?, due_at = clock_timestamp() + CAST(? AS BIGINT) * INTERVAL '1 millisecond',
   try_no = CASE WHEN fence = 0 THEN 1 ELSE try_no + 1 END,
@@ -19,7 +19,7 @@ WHERE msg_id = ANY(ARRAY(SELECT msg_id FROM {send}
   WHERE status = 0 AND msg_type = ? AND priority = CAST(? AS SMALLINT) AND send_at <= (SELECT clock_timestamp())
   ORDER BY send_at, msg_id LIMIT CAST(? AS BIGINT) FOR UPDATE SKIP LOCKED))
 RETURNING msg_id, fence, try_no, leg, generation,
-  client_key, CAST(created_at AS TEXT) AS created_text, msg_type, asked_type,
+  client_key, channel AS channel_name, CAST(created_at AS TEXT) AS created_text, msg_type, asked_type,
   COALESCE(priority, 1) AS priority_no, CAST(FLOOR(EXTRACT(EPOCH FROM (COALESCE(expire_at, send_at + CAST(? AS BIGINT) * INTERVAL '1 millisecond')) - (clock_timestamp())) * 1000) AS BIGINT) AS expire_in_ms,
   CASE WHEN UPPER(TRIM(cancel_yn)) = 'Y' THEN 1 ELSE 0 END AS is_cancelled,
   CASE WHEN UPPER(TRIM(is_ad)) = 'Y' THEN 1 ELSE 0 END AS is_ad_no,

@@ -1,7 +1,7 @@
 -- message_read: rows that are ours and SENDING, texts cut at cap characters beside their true length in bytes. args:
--- expire_ms cap cap cap cap owner incarnation ids cols: iiiiittttiiiiiitttttititttittttittttttttt write: no
+-- expire_ms cap cap cap cap owner incarnation ids cols: iiiiitttttiiiiiitttttititttittttittttttttt write: no
 SELECT msg_id, fence, try_no, leg, generation,
-  client_key, created_at AS created_text, msg_type, asked_type,
+  client_key, channel AS channel_name, created_at AS created_text, msg_type, asked_type,
   COALESCE(priority, 1) AS priority_no, CAST(ROUND((julianday(COALESCE(expire_at, strftime('%Y-%m-%d %H:%M:%f', send_at, printf('%+.3f seconds', ? / 1000.0)))) - julianday('now')) * 86400000.0) AS INTEGER) AS expire_in_ms,
   CASE WHEN UPPER(TRIM(cancel_yn)) = 'Y' THEN 1 ELSE 0 END AS is_cancelled,
   CASE WHEN UPPER(TRIM(is_ad)) = 'Y' THEN 1 ELSE 0 END AS is_ad_no,
