@@ -235,7 +235,8 @@ unknown_on_resolved(void *owner, struct query *q, size_t n)
 		case RESOLVE_NOT_FOUND:
 			if (row.since_try_ms < p->conf->times.quiet_time_ms)
 				row_change(p, &row, CHANGE_LOOK, next_look_ms(p, &row));
-			else if (row.resends >= RESENDS_MAX)
+			else if (row.resends >= RESENDS_MAX || row.older_open)
+				/* That this key is not there says nothing about an older one. */
 				row_change(p, &row, CHANGE_HOLD, 0);
 			else
 				resend(p, w, &row, false, &rj);
@@ -395,7 +396,8 @@ pipeline_resolve(struct pipeline *p, const struct store_row *rows, size_t n)
 				break;
 			case CONF_UNKNOWN_AUTO:
 				/* A tenth of the window is kept as a margin for clocks that are not ours. */
-				if (rows[i].since_first_ms <
+				if (!rows[i].older_open &&
+				    rows[i].since_first_ms <
 					    caps->dedup_window_ms - caps->dedup_window_ms / 10 &&
 				    rows[i].resends < RESENDS_MAX)
 					resend(p, w, &rows[i], false, &rj);

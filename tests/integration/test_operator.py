@@ -246,6 +246,22 @@ def test_a_refusal_of_the_second_says_nothing_about_the_first(database, sim, age
     oracle.check()
 
 
+def test_a_second_that_is_not_there_is_not_sent_a_third_time_by_itself(database, sim, agent, oracle):
+    """Its key is asked for and not found; the first, which the provider has, went out under another key."""
+    a = agent(start=False, **policy("auto", log_queries_per_minute=6000))
+    sim.rule(on="logs", status=503, name="logs")
+    msg, = held(database, sim, a, oracle, status=UNKNOWN)
+    key = row_of(database, msg)[0]["client_key"]
+    sim.rule(cut="after_read", accept=False, times=1)
+    resolve(a, msg, "resend", YES)
+    wait_until(lambda: row_of(database, msg)[0]["try_no"] == 2, 20, "the second attempt", fail=a.dead_text)
+    sim.clear_rules("logs")
+    wait_status(database, a, HELD, msg)
+    sim.resume_reports()
+    assert database.wait_result(msg, fail=a.dead_text, result_class="OK")["client_key"] == key
+    oracle.check()
+
+
 @pytest.mark.parametrize("taken", [True, False])
 def test_a_provider_that_recognises_keys_needs_no_confirmation(database, sim, agent, oracle, taken):
     a = agent(start=False, **policy("hold", dedup_window="3d"))
