@@ -1,14 +1,13 @@
 """Killed anywhere, started again: nothing is lost, nobody is texted twice, no class is wrong.
 
 The provider of these tests does not recognise a key that it had before (dedupe off), so that a second sending reaches the
-phone and the oracle sees it.  MTRELAY_KILLS makes the random part long, MTRELAY_SEED repeats one.
+phone and the oracle sees it.  Kills at every fault point and at random moments: fault/test_sweep.py and test_kills.py.
 """
 
 import contextlib
 import errno
 import os
 import random
-import re
 import shutil
 import signal
 import sqlite3
@@ -18,7 +17,6 @@ import time
 
 import pytest
 
-from lib import paths
 from lib.wait import WaitTimeout, wait_until
 
 # A kill leaves questions that the agent asks at its pace; the tests make it a quick one.
@@ -27,19 +25,8 @@ QUICK = {"times": {"quiet_time": "1200ms", "unknown_look": "100ms", "care_pass":
          "limits": {"batch": 40, "journal_segment": "256KiB"}}
 CHANNEL = {"batch": 20, "log_queries_per_minute": 6000}
 
-# Not hit by the second of something, but once at a start, or seldom.
-FIRST = ("register_", "recover_", "resend_", "aside_", "care_", "report_")
 # Loses a page that the provider hands out once: a test of its own.
 LOSES_REPORTS = "report_before_mark"
-
-
-def names():
-    text = open(os.path.join(paths.SRCDIR, "agent", "failpoint.def"), encoding="utf-8").read()
-    return [n for n in re.findall(r"^FAILPOINT_DEF\((\w+),", text, re.M) if n != "self_test"]
-
-
-def nth(point):
-    return 1 if point.startswith(FIRST) else 2
 
 
 def make_agent(agent, sim, extra=None, **kw):
@@ -76,84 +63,6 @@ def run_out(a, database, oracle, deadline_s=60):
     assert not unknown, "the provider could be asked about each of them: %s" % unknown[:3]
 
 
-def finish(a, database, oracle):
-    """run_out() after many kills."""
-    # Whoever was killed with the process at each of its automatic re-sends is left to an operator.
-    held = "status = 4 AND COALESCE(hold_code, '') = '8002' AND resend_no >= 3"
-    wait_rows(a, database, 60, "status <> 2 AND NOT (%s)" % held)
-    # A kill between the provider's page and our mark loses the page: an hour before their close these are asked for.
-    database.execute("UPDATE {p}send SET due_at = %s WHERE status = 2" % database.later_sql(600))
-    wait_rows(a, database, 60, "NOT (%s)" % held)
-    left = database.count("send")
-    print("%d results, %d held" % (database.count("result"), left))
-    assert left <= len(oracle.inserted) / 20
-    if left == 0:
-        return run_out(a, database, oracle)
-    a.stop()
-    oracle.check(all_done=False)
-    assert database.count("result") == len(oracle.inserted) - left
-    assert database.count("result", "result_class = 'UNKNOWN'") == 0
-
-
-def trouble(sim):
-    """What makes the seldom ways be gone: requests that are lost, answers that are, items that are missing."""
-    sim.rule(match={"nth": {"every": 7}}, cut="before_read")
-    sim.rule(match={"nth": {"every": 5}}, cut="after_read")
-    sim.rule(match={"nth": {"every": 6}}, status=429, retry_after=1, accept=False)
-    sim.rule(match={"nth": {"every": 50}}, missing="refused")
-
-
-class Refusing:
-    """A database that refuses the result of one recipient."""
-
-    RECIPIENT = "01099990000"
-
-    def __init__(self, database):
-        self.database = database
-        d = database.dialect
-        if d == "sqlite":
-            database.execute("CREATE TRIGGER nope BEFORE INSERT ON mt_result WHEN NEW.recipient = '%s' "
-                             "BEGIN SELECT RAISE(ABORT, 'not this one'); END" % self.RECIPIENT)
-        elif d == "mysql":
-            database.execute("CREATE TRIGGER nope BEFORE INSERT ON mt_result FOR EACH ROW "
-                             "IF NEW.recipient = '%s' THEN SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'not this one'; "
-                             "END IF" % self.RECIPIENT)
-        else:
-            database.execute("CREATE FUNCTION nope() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN "
-                             "IF NEW.recipient = ''%s'' THEN RAISE EXCEPTION ''not this one''; END IF; "
-                             "RETURN NEW; END'" % self.RECIPIENT)
-            database.execute("CREATE TRIGGER nope BEFORE INSERT ON mt_result FOR EACH ROW EXECUTE FUNCTION nope()")
-
-    def relent(self):
-        on = " ON mt_result" if self.database.dialect == "postgresql" else ""
-        self.database.execute("DROP TRIGGER nope" + on)
-        # The agent would try again within the minute.
-        self.database.execute("UPDATE {p}send SET due_at = %s WHERE status = 4 AND pend_class IS NOT NULL"
-                              % self.database.later_sql(-1))
-
-
-def test_killed_at_every_point(failpoints, database, sim, agent, oracle):
-    """Each start is killed at the next point, in the middle of what the one before left."""
-    a = make_agent(agent, sim)
-    trouble(sim)
-    refusing = Refusing(database)
-    insert(database, oracle, 3, recipient=lambda n: refusing.RECIPIENT)
-    for point in names():
-        if point == LOSES_REPORTS:
-            continue
-        insert(database, oracle, 50)
-        a.start(wait=False, failpoint="%s:kill:%d" % (point, nth(point)))
-        if point.startswith("aside_"):
-            # They are HELD after the first time; this is the operator's or the agent's next try.
-            database.execute("UPDATE {p}send SET due_at = %s WHERE status = 4 AND pend_class IS NOT NULL"
-                             % database.later_sql(-1))
-        assert a.wait_exit(60) == -signal.SIGKILL, "%s: ended otherwise" % point
-    refusing.relent()
-    sim.clear_rules()
-    a.start()
-    finish(a, database, oracle)
-
-
 def test_a_lost_page_of_reports_is_asked_for(failpoints, database, sim, agent, oracle):
     a = make_agent(agent, sim)
     insert(database, oracle, 60)
@@ -164,56 +73,10 @@ def test_a_lost_page_of_reports_is_asked_for(failpoints, database, sim, agent, o
     a.start()
     wait_until(lambda: database.count("result") == 60 - lost, 20, "the others to be done", fail=a.dead_text)
     asked = sim.stats()["requests_logs"]
-    finish(a, database, oracle)
+    # An hour before their close these are asked for.
+    database.execute("UPDATE {p}send SET due_at = %s WHERE status = 2" % database.later_sql(600))
+    run_out(a, database, oracle)
     assert sim.stats()["requests_logs"] > asked and database.count("result") == 60
-
-
-@pytest.mark.parametrize("answer", ["unsure", "lost", "again"])
-def test_an_answer_of_the_database_is_lost(failpoints, database, sim, agent, oracle, answer):
-    """unsure: nobody knows whether the COMMIT was done, and it was or was not; lost, again: it was not."""
-    a = make_agent(agent, sim)
-    trouble(sim)
-    refusing = Refusing(database)
-    insert(database, oracle, 200)
-    insert(database, oracle, 2, recipient=lambda n: refusing.RECIPIENT)
-    where = ("_commit",) if answer == "unsure" else ("_before_commit",)
-    points = [n for n in names() if n.endswith(where)]
-    for point in points:
-        if point.startswith("register_"):
-            a.start(wait=False, failpoint="%s:%s:1" % (point, answer))
-            if answer == "again":
-                a.wait_ready()          # asks once more by itself
-                a.kill9()
-            else:
-                assert a.wait_exit() == 69, "the supervisor starts it again"
-    a.start(failpoint=",".join("%s:%s:%d" % (p, answer, nth(p)) for p in points if not p.startswith("register_")))
-    if answer != "again":
-        for event in ("claim", "settle", "report", "care", "resend"):
-            a.wait_log(r"%s\.failed.*fault point" % event, 30)
-    refusing.relent()
-    sim.clear_rules()
-    finish(a, database, oracle)     # a page of reports may have ended with the process
-
-
-def kills(database):
-    return int(os.environ.get("MTRELAY_KILLS", "0")) or (25 if database.kind == "mariadb" else 8)
-
-
-def test_killed_at_random(database, sim, agent, oracle):
-    seed = int(os.environ.get("MTRELAY_SEED", "0")) or random.randrange(1 << 30)
-    rng = random.Random(seed)
-    print("seed %d" % seed)
-    a = make_agent(agent, sim)
-    trouble(sim)
-    sim.config(answer_delay_ms=5)
-    for _ in range(kills(database)):
-        insert(database, oracle, 60)
-        a.start(wait=rng.random() < 0.5)
-        time.sleep(rng.uniform(0, 0.4))        # the moment is what is random, nothing is waited for
-        a.kill9()
-    sim.clear_rules()
-    a.start()
-    finish(a, database, oracle)
 
 
 def test_stopped_at_random(database, sim, agent, oracle):
