@@ -427,6 +427,7 @@ reports_range(struct store *s, struct target *t, struct work *w, size_t n, struc
 
 			rc = keep(s, &t->item->r, &added, e);
 			t->item->answer = added ? REPORT_KEPT : REPORT_KNOWN;
+			t->item->msg_id = 0; /* applied to nobody: care must not drop it */
 		}
 		return rc;
 	}
