@@ -1,4 +1,4 @@
-/* cp949.h - the length of a text as a Korean carrier counts it.
+/* cp949.h - the Korean code page: its bytes, and the length of a text as a carrier counts it.
  *
  * CP949 (KS X 1001 with the other Hangul syllables of Microsoft's code page 949): ASCII is one
  * byte, every other character that it has two. Pure functions over constant data, any thread.
@@ -26,6 +26,12 @@ struct cp949_count {
 };
 
 bool cp949_has(uint32_t code_point);
+/* 0x41, 0xb0a1: one byte below 0x80, otherwise two; 0 when it has none (and for U+0000). */
+unsigned cp949_encode(uint32_t code_point);
+/* Back; 0 when the code stands for nothing. */
+uint32_t cp949_decode(unsigned code);
+/* The code is EUC-KR too: ASCII, KS X 1001. */
+bool cp949_in_ksx1001(unsigned code);
 /* In mode CHARSET_UNICODE a character outside of CP949 counts two bytes a UTF-16 unit: an emoji
  * 4. */
 enum cp949_answer cp949_bytes(const char *p, size_t n, enum channel_charset mode,

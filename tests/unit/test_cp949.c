@@ -1,4 +1,4 @@
-/* With the argument "list" it prints all code points that cp949_has() knows, for
+/* With the argument "list" it prints all code points that cp949_has() knows with their codes, for
  * tests/integration/test_cp949.py. */
 #include "config.h"
 #include <setjmp.h>
@@ -85,6 +85,31 @@ every_character_counts_as_the_c_library_says(void **state)
 }
 
 static void
+every_code_is_there_and_back(void **state)
+{
+	unsigned pairs = 0;
+
+	(void)state;
+	for (uint32_t cp = 1; cp <= 0x10ffff; cp++) {
+		unsigned code = cp949_encode(cp);
+
+		pairs += code >= 0x8000;
+		if (code != 0)
+			assert_int_equal(cp949_decode(code), cp);
+	}
+	assert_int_equal(pairs, 8226 + 8822);
+	for (unsigned code = 1; code <= 0xffff; code++) {
+		uint32_t cp = cp949_decode(code);
+
+		if (cp != 0)
+			assert_int_equal(cp949_encode(cp), code);
+	}
+	assert_true(cp949_in_ksx1001(cp949_encode(0xac00)));
+	assert_true(cp949_in_ksx1001('A'));
+	assert_false(cp949_in_ksx1001(cp949_encode(0xb620))); /* first syllable of 똠방각하 */
+}
+
+static void
 counts_and_places(void **state)
 {
 	static const struct {
@@ -137,13 +162,14 @@ main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_character_counts_as_the_c_library_says),
+		cmocka_unit_test(every_code_is_there_and_back),
 		cmocka_unit_test(counts_and_places),
 	};
 
 	if (argc == 2 && strcmp(argv[1], "list") == 0) {
 		for (uint32_t cp = 0; cp <= 0x10ffff; cp++)
 			if (cp949_has(cp))
-				printf("%04x\n", (unsigned)cp);
+				printf("%04x %04x\n", (unsigned)cp, cp949_encode(cp));
 		return 0;
 	}
 	return cmocka_run_group_tests_name("cp949", tests, NULL, NULL);
