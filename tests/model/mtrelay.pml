@@ -7,7 +7,9 @@
  * A status changes only by GO(m, KIND) with KIND from the table below, which check-transitions compares with
  * agent/transition.def. Fences are numbers, so that a database that went back repeats them, as a real one does.
  *
- * Configuration: POLICY, DEDUP, QUERY, REPORTS, FALLBACK and the budgets; BAD_* are mistakes that must be found. */
+ * Configuration: POLICY, DEDUP, QUERY, REPORTS, FALLBACK and the budgets. BAD_*: mistakes of design that must be found, each
+ * where it would be made. GAP_*: rules of this model that agent/ does not keep yet; with it the model is the agent as it
+ * stands, and what is found is a fault of the agent. */
 
 #ifndef NM
 #define NM 1
@@ -46,7 +48,10 @@
 #define POLICY HOLD_IT
 #endif
 
-#if POLICY == RESEND_IT
+#ifndef ORDERS
+#define ORDERS 0	/* of an operator: send it again, send it anew */
+#endif
+#if POLICY == RESEND_IT || ORDERS > 0
 #define NG 3		/* generations of a key */
 #else
 #define NG 2
@@ -94,10 +99,10 @@
 #define TO_TAKE UNKNOWN
 #define FROM_HOLD (S3)
 #define TO_HOLD HELD
-#ifdef TOUCH_SENDING
-#define FROM_TOUCHED (S0 + S1 + S5)
-#else
+#ifdef GAP_TOUCHED
 #define FROM_TOUCHED (S0 + S5)
+#else
+#define FROM_TOUCHED (S0 + S1 + S3 + S4 + S5)
 #endif
 #define TO_TOUCHED UNKNOWN
 #define FROM_WAIT (S0 + S1 + S2 + S3 + S4 + S5)
@@ -110,6 +115,10 @@
 #define TO_RESULT GONE
 #define FROM_PEND (S0 + S1 + S2 + S3 + S4 + S5)
 #define TO_PEND HELD
+#define FROM_OP_RESEND (S3 + S4)
+#define TO_OP_RESEND READY
+#define FROM_OP_REQUEUE (S4)
+#define TO_OP_REQUEUE READY
 #define FROM_FOREIGN (S1 + S2 + S3 + S4 + S5)
 #define TO_FOREIGN READY
 
@@ -118,6 +127,7 @@
 #define LIKE(m, K) assert((FROM_##K / (1 << row[m].st)) % 2)
 #define GO(m, K) \
 	assert((FROM_##K / (1 << row[m].st)) % 2); \
+	assert(row[m].fence < 31); \
 	row[m].st = (TO_##K == SAME -> row[m].st : TO_##K); \
 	row[m].fence = row[m].fence + 1
 
@@ -138,7 +148,8 @@ typedef Row {
 	bit foreign		/* an application wrote the columns of the agent */
 }
 typedef Try {
-	unsigned s : 2		/* mt_try: 0 nothing, 1 open, 2 closed as failed */
+	unsigned s : 2;		/* mt_try: 0 nothing, 1 open, 2 closed as failed */
+	unsigned t : 3		/* the last attempt with its key */
 }
 typedef Result {
 	unsigned c : 2;
@@ -224,6 +235,9 @@ Scan scan[NA * NM];
 byte up[NA];			/* 0 down, then the steps of the recovery */
 byte inc[NA];
 byte seq[NA];			/* the claim counter that it remembers */
+#if ROLLBACKS > 0
+byte seen[NA];			/* the same in the journal */
+#endif
 byte whole_since[NA];		/* unbroken_since of the journal */
 bit unsure[NA];			/* rows may be ours that nobody knows */
 #if IDENTITY > 0
@@ -253,11 +267,13 @@ byte unsures = UNSURES;
 byte newjournals = NEWJOURNALS;
 byte repeats = REPEATS;
 byte refusals = REFUSALS;
+byte orders = ORDERS;
 
 /* ghosts: what was known at some time and must not be forgotten */
 byte told[NM * 2];		/* final report that was confirmed to the provider */
 bit refused[NM * 2];		/* a definite refusal was decided upon */
 byte sent[NM * 2];
+bit twice[NM];			/* an operator confirmed that it may come twice */
 byte last_key[NM];		/* BAD_RANDOM_KEY */
 
 /* Registers: set and used inside of one step, no part of the state. Agent, message; leg, generation, fence and try of some
@@ -302,9 +318,7 @@ inline newest()
 
 inline check_result()
 {
-#ifndef ONLY_PHONES
 	assert(!(res[m].c == FAIL && PHONES(m) > 0));	/* no failure that a phone got */
-#endif
 	assert(!(res[m].c == OK && PHONES(m) == 0))	/* no success without a delivery */
 }
 
@@ -312,7 +326,7 @@ inline ring()
 {
 	phone[2 * (m) + l] = phone[2 * (m) + l] + 1;
 #if POLICY != RESEND_IT
-	assert(PHONES(m) <= 1);				/* never twice, over both legs */
+	assert(PHONES(m) <= 1 || twice[m]);		/* never twice, over both legs */
 #endif
 	check_result()
 }
@@ -355,9 +369,9 @@ inline next_leg()
 {
 	GO(m, NEXT_LEG);
 	row[m].leg = 1; row[m].gen = 0; row[m].key = 0; row[m].fs = 0; row[m].again = 0; row[m].pend = 0;
-	try[(m) * NG].s = 0; try[(m) * NG + 1].s = 0;
+	try[(m) * NG].s = 0; try[(m) * NG].t = 0; try[(m) * NG + 1].s = 0; try[(m) * NG + 1].t = 0;
 #if NG == 3
-	try[(m) * NG + 2].s = 0
+	try[(m) * NG + 2].s = 0; try[(m) * NG + 2].t = 0
 #endif
 }
 
@@ -382,23 +396,32 @@ inline fail_by_rule()
 	fi
 }
 
+#define KEEP_TRY(m, how) try[(m) * NG + row[m].key - 1].s = how; try[(m) * NG + row[m].key - 1].t = row[m].try
+
 inline fail_own()
 {
 	if
 	:: TRIES_OPEN(m) == 0 -> k = g + 1; fail_leg()
 	:: else ->
 		if
-		:: !OWN_CLOSED(m) -> try[(m) * NG + (g)].s = 2
+		:: !OWN_CLOSED(m) -> KEEP_TRY(m, 2)
 		:: else
 		fi;
 		keep_waiting()
 	fi
 }
 
+/* t: an answer speaks of its own try, a report (0) of whatever the provider has under the key. */
+#ifdef GAP_TRY
+#define SPEAKS_OF(t, of) 1
+#else
+#define SPEAKS_OF(t, of) ((t) == 0 || (t) == (of))
+#endif
+
 inline fail_older()
 {
 	if
-	:: try[(m) * NG + (g)].s == 1 ->
+	:: try[(m) * NG + (g)].s == 1 && SPEAKS_OF(t, try[(m) * NG + (g)].t) ->
 		try[(m) * NG + (g)].s = 2;
 		if
 		:: TRIES_OPEN(m) == 0 && OWN_CLOSED(m) -> k = g + 1; fail_leg()
@@ -415,16 +438,11 @@ inline meet_result()
 	:: class == OK && res[m].c == UNK && res[m].leg == (l) -> res[m].c = OK; check_result()
 	:: class == FAIL && res[m].c == UNK && res[m].leg == (l) ->
 		if
-		:: try[(m) * NG + (g)].s == 1 -> try[(m) * NG + (g)].s = 2
+		:: try[(m) * NG + (g)].s == 1 && SPEAKS_OF(t, try[(m) * NG + (g)].t) -> try[(m) * NG + (g)].s = 2
 		:: else
 		fi;
 		if
-#ifdef BAD_LATE_REFUSAL
-		:: TRIES_OPEN(m) == 0 && res[m].key == g + 1 -> res[m].c = FAIL; check_result()
-#else
-		/* t: an answer speaks of its own try, a report (0) of whatever the provider has under the key */
-		:: TRIES_OPEN(m) == 0 && res[m].key == g + 1 && (t == 0 || t == res[m].try) -> res[m].c = FAIL; check_result()
-#endif
+		:: TRIES_OPEN(m) == 0 && res[m].key == g + 1 && SPEAKS_OF(t, res[m].try) -> res[m].c = FAIL; check_result()
 		:: else
 		fi
 #ifdef BAD_REPORT_FLIPS
@@ -439,8 +457,7 @@ inline meet_result()
 	fi
 }
 
-/* A final report. */
-/* class: what the report says. */
+/* A final report; class: what it says. */
 inline apply_report()
 {
 	t = 0;
@@ -491,11 +508,11 @@ inline apply_accept()
 #else
 		if
 		:: row[m].st == ACCEPTED
-#ifndef BAD_ACCEPT_DROPS_OUTCOME
+#ifdef GAP_PEND
+		:: row[m].st != ACCEPTED ->
+#else
 		:: row[m].pend != 0		/* its outcome is known already, it is only not written yet */
 		:: row[m].st != ACCEPTED && row[m].pend == 0 ->
-#else
-		:: row[m].st != ACCEPTED ->
 #endif
 			GO(m, ACCEPT);
 			row[m].again = 0; row[m].pend = 0;
@@ -504,9 +521,13 @@ inline apply_accept()
 #endif
 	:: !DEAD_ROW(m) && !OWN(m, l, g) ->
 		if
+#ifdef GAP_PEND
+		:: row[m].leg == (l) && try[(m) * NG + (g)].s == 1 && row[m].st != ACCEPTED ->
+#else
 		:: row[m].leg == (l) && try[(m) * NG + (g)].s == 1 && row[m].st != ACCEPTED && row[m].pend == 0 ->
+#endif
 			GO(m, ACCEPT_OLDER);
-			row[m].again = 0;
+			row[m].again = 0; row[m].pend = 0;
 			row[m].fs = (row[m].fs == 0 -> 1 : row[m].fs)
 		:: else
 		fi
@@ -540,8 +561,9 @@ inline apply_unknown()
 	fi
 }
 
-/* After a database went back fences come again: who says that nothing left must also be the owner. */
-#ifdef BAD_FENCE_ALONE
+/* After a database went back fences come again: who says that nothing left, or that it is not to be sent, must also be the
+ * owner. */
+#ifdef GAP_OWNER
 #define IS_MINE(a, m) 1
 #else
 #define IS_MINE(a, m) (row[m].owner == (a))
@@ -633,24 +655,49 @@ inline claim()
 	db_seq[a] = db_seq[a] + 1
 }
 
+/* The answer to a COMMIT tells the claim counter. */
+#if ROLLBACKS > 0
+#define KNOW_SEQ seq[a] = db_seq[a]; seen[a] = seq[a]
+#else
+#define KNOW_SEQ seq[a] = db_seq[a]
+#endif
+#ifdef GAP_COUNT
+#define COUNT_RESEND skip
+#define KNOW_RESEND skip
+#else
+#define COUNT_RESEND db_seq[a] = db_seq[a] + 1
+#define KNOW_RESEND KNOW_SEQ
+#endif
+
 /* n: with a new generation of the key. */
 inline resend()
 {
 	if
 	:: n == 1 ->
-		try[m * NG + row[m].key - 1].s = 1;
+		KEEP_TRY(m, 1);
 		row[m].gen = row[m].gen + 1; row[m].key = row[m].gen + 1
 	:: else
 	fi;
+#ifdef BAD_SECOND_CHANNEL
+	prov[P(m, row[m].leg, row[m].key - 1)].forgot = 1;	/* what this one took, the other does not know */
+#endif
 	LIKE(m, TAKE);
 	GO(m, RESEND);
-	row[m].owner = a; row[m].inc = inc[a]; row[m].try = row[m].try + 1; row[m].again = n == 0
+	row[m].owner = a; row[m].inc = inc[a]; row[m].try = row[m].try + 1; row[m].again = n == 0;
+	COUNT_RESEND
 }
 
 inline hold()
 {
 	LIKE(m, TAKE);
+#ifdef BAD_FALLBACK_ON_UNKNOWN
+	if
+	:: row[m].leg == 0 -> next_leg()
+	:: else -> GO(m, HOLD)
+	fi
+#else
 	GO(m, HOLD)
+#endif
 }
 
 /* pipeline_decide() */
@@ -658,7 +705,11 @@ inline decide()
 {
 	MEM.outcome = MEM.answer;
 	if
+#ifdef BAD_DUPLICATE_FINAL
+	:: MEM.answer == DUPLICATE -> MEM.outcome = NO
+#else
 	:: MEM.answer == DUPLICATE -> MEM.outcome = (MEM.again -> YES : UNSURE)
+#endif
 #ifndef BAD_REFUSAL_FINAL
 	:: MEM.again && MEM.answer >= NO -> MEM.outcome = UNSURE
 #endif
@@ -689,16 +740,23 @@ inline give_back()
 	forget()
 }
 
-#if IDENTITY > 0
+/* Who connects looks at the identity of the database before anything else. */
+#if IDENTITY > 0 && !defined(GAP_IDENTITY)
 #define KNOWS_DB(a) (!strange[a])
 #else
 #define KNOWS_DB(a) 1
 #endif
 #define IS_IDLE(a, m) (mem[I(a, m)].where == NOWHERE && mem[I(a, m)].mark == NO_MARK)
 #define MAY_SEND(a) (IS_RUNNING(a) && !frozen && db_inc[a] == inc[a] && KNOWS_DB(a))
+#ifdef GAP_COUNT
+#define MAY_RESEND(a) MAY_SEND(a)
+#else
+#define MAY_RESEND(a) (MAY_SEND(a) && seq[a] == db_seq[a])
+#endif
 #define CAN_CLAIM(a, m) (MAY_SEND(a) && !unsure[a] && seq[a] == db_seq[a] && row[m].st == READY && IS_IDLE(a, m) && \
 	row[m].try < TRIES && row[m].gen < NG)
-#define CAN_LOOK(a, m) (IS_RUNNING(a) && row[m].st == UNKNOWN && OURS(m) && IS_IDLE(a, m))
+/* A lease lasts many heartbeats: by the time that somebody looks at an UNKNOWN row the claim counter is known. */
+#define CAN_LOOK(a, m) (IS_RUNNING(a) && seq[a] >= db_seq[a] && row[m].st == UNKNOWN && OURS(m) && IS_IDLE(a, m))
 
 /* No attempt with this key is under way any more; NA is 1 or 2. */
 #define ON_ITS_WAY(a, m, l, g) (mem[I(a, m)].gen == (g) && mem[I(a, m)].leg == (l) && \
@@ -727,6 +785,8 @@ inline give_back()
 #else
 #define IN_TIME(a, m) (!mem[I(a, m)].late)
 #endif
+/* Who knows of the freeze sends nothing. */
+#define MAY_LEAVE(a, m) (IS_RUNNING(a) && mem[I(a, m)].where == CLAIMED && IN_TIME(a, m) && !(frozen && replayed[a]))
 #ifdef REFUSES_KNOWN
 #define MAY_REFUSE(k) 1		/* throttled, or the account is closed: before it looks at the key */
 #else
@@ -758,17 +818,28 @@ end:	do
 	:: d_step { ARRIVES(aa, mm) && !KNOWS(KEY_OF(aa, mm)) ->
 		AT; MEM.answer = YES; l = MEM.leg; g = MEM.gen; class = FAIL; take() }
 #endif
+	/* the provider knows the key */
 	:: d_step { ARRIVES(aa, mm) && KNOWS(KEY_OF(aa, mm)) -> AT; MEM.answer = DUPLICATE }
+	/* it refuses; or does not take it now; or not with this key again */
 	:: d_step { ARRIVES(aa, mm) && MAY_REFUSE(KEY_OF(aa, mm)) -> AT; MEM.answer = NO }
 	:: d_step { ARRIVES(aa, mm) && MAY_REFUSE(KEY_OF(aa, mm)) -> AT; MEM.answer = LATER }
 	:: d_step { ARRIVES(aa, mm) && prov[KEY_OF(aa, mm)].has == 0 && mem[I(aa, mm)].gen + 1 < NG ->
 		AT; prov[KEY_OF(a, m)].has = 3; MEM.answer = ENDED }
 
-	/* a claim; the same without an answer to its COMMIT */
-	:: d_step { CAN_CLAIM(aa, mm) -> AT; claim(); seq[a] = db_seq[a]; remember() }
+	/* a claim */
+	:: d_step { CAN_CLAIM(aa, mm) -> AT; claim(); KNOW_SEQ; remember() }
+	/* a claim whose COMMIT gets no answer: done, */
 	:: d_step { unsures > 0 && CAN_CLAIM(aa, mm) -> AT; unsures = unsures - 1; claim(); unsure[a] = 1 }
+	/* or not done */
+#ifdef BAD_SEND_UNSURE
+	:: d_step { unsures > 0 && CAN_CLAIM(aa, mm) ->
+		AT; unsures = unsures - 1;
+		MEM.where = CLAIMED; MEM.fence = row[m].fence + 1; MEM.try = row[m].try + 1; MEM.leg = row[m].leg; MEM.gen = row[m].gen }
+#else
+	:: d_step { unsures > 0 && CAN_CLAIM(aa, mm) && !unsure[aa] -> AT; unsures = unsures - 1; unsure[a] = 1 }
+#endif
 	/* the mark; the request leaves */
-	:: d_step { IS_RUNNING(aa) && mem[I(aa, mm)].where == CLAIMED && IN_TIME(aa, mm) ->
+	:: d_step { MAY_LEAVE(aa, mm) ->
 		AT;
 		assert(!(MEM.leg == 1 && phone[2 * m] > 0));	/* no second leg when the first arrived */
 		MEM.where = WIRE; MEM.answer = FLYING;
@@ -789,6 +860,14 @@ end:	do
 		:: else
 		fi;
 		forget() }
+	/* the channel cannot send it at all, and found out before the wire */
+	:: d_step { IS_RUNNING(aa) && mem[I(aa, mm)].where == CLAIMED && !mem[I(aa, mm)].again ->
+		AT; l = MEM.leg; g = MEM.gen; f = MEM.fence; t = MEM.try;
+		if
+		:: DEAD_ROW(m) || IS_MINE(a, m) || row[m].fence != f -> apply_refusal()
+		:: else
+		fi;
+		forget() }
 	/* the answer */
 	:: d_step { IS_RUNNING(aa) && mem[I(aa, mm)].where == WIRE && mem[I(aa, mm)].answer >= YES ->
 		AT;
@@ -803,31 +882,38 @@ end:	do
 		AT;
 		let_fly();
 		MEM.outcome = UNSURE; MEM.mark = ANSWER; MEM.where = SETTLE }
+	/* it is settled */
 	:: d_step { IS_RUNNING(aa) && mem[I(aa, mm)].where == SETTLE -> AT; settle(); forget() }
+	/* it is settled, and nobody knows: again, then */
 	:: d_step { unsures > 0 && IS_RUNNING(aa) && mem[I(aa, mm)].where == SETTLE ->
 		AT; unsures = unsures - 1; settle(); unsure[a] = 1 }
 
-	/* what became of it? */
+	/* what became of it? hold it */
 #if POLICY == HOLD_IT
 	:: d_step { CAN_LOOK(aa, mm) -> AT; hold() }
 #endif
 #if POLICY == CLOSE_IT
+	/* close it */
 	:: d_step { CAN_LOOK(aa, mm) -> AT; LIKE(m, TAKE); class = UNK; k = 0; finish() }
 #endif
 #if defined(DEDUP) && (POLICY == AUTO || POLICY == RESEND_IT)
-	:: d_step { CAN_LOOK(aa, mm) && MAY_SEND(aa) && CAN_REPEAT(mm) -> AT; n = 0; resend(); remember() }
-	:: d_step { unsures > 0 && CAN_LOOK(aa, mm) && MAY_SEND(aa) && CAN_REPEAT(mm) ->
+	/* send it again with its key; the same without an answer to its COMMIT */
+	:: d_step { CAN_LOOK(aa, mm) && MAY_RESEND(aa) && CAN_REPEAT(mm) -> AT; n = 0; resend(); remember(); KNOW_RESEND }
+	:: d_step { unsures > 0 && CAN_LOOK(aa, mm) && MAY_RESEND(aa) && CAN_REPEAT(mm) ->
 		AT; unsures = unsures - 1; n = 0; resend(); unsure[a] = 1 }
 #endif
 #if POLICY == RESEND_IT
-	:: d_step { CAN_LOOK(aa, mm) && MAY_SEND(aa) && !CAN_REPEAT(mm) && row[mm].try < TRIES && row[mm].gen + 1 < NG ->
-		AT; n = 1; resend(); remember() }
-	:: d_step { unsures > 0 && CAN_LOOK(aa, mm) && MAY_SEND(aa) && !CAN_REPEAT(mm) && row[mm].try < TRIES &&
+	/* send it again with another key */
+	:: d_step { CAN_LOOK(aa, mm) && MAY_RESEND(aa) && !CAN_REPEAT(mm) && row[mm].try < TRIES && row[mm].gen + 1 < NG ->
+		AT; n = 1; resend(); remember(); KNOW_RESEND }
+	:: d_step { unsures > 0 && CAN_LOOK(aa, mm) && MAY_RESEND(aa) && !CAN_REPEAT(mm) && row[mm].try < TRIES &&
 		    row[mm].gen + 1 < NG ->
 		AT; unsures = unsures - 1; n = 1; resend(); unsure[a] = 1 }
+	/* often enough: hold it */
 	:: d_step { CAN_LOOK(aa, mm) && !CAN_REPEAT(mm) && row[mm].try >= TRIES -> AT; hold() }
 #endif
 #if POLICY == AUTO && !defined(QUERY)
+	/* no way to find out: hold it */
 	:: d_step { CAN_LOOK(aa, mm) && !CAN_REPEAT(mm) -> AT; hold() }
 #endif
 #if POLICY == AUTO && defined(QUERY)
@@ -841,10 +927,10 @@ end:	do
 		l = row[m].leg; g = row[m].key - 1; class = prov[P(m, l, g)].has; apply_report() }
 #endif
 	/* it has not: that counts after the quiet time, before it the row is looked at again later */
-	:: d_step { CAN_LOOK(aa, mm) && MAY_SEND(aa) && !CAN_REPEAT(mm) && !PROVIDER_HAS(mm) && IS_QUIET(mm) ->
+	:: d_step { CAN_LOOK(aa, mm) && MAY_RESEND(aa) && !CAN_REPEAT(mm) && !PROVIDER_HAS(mm) && IS_QUIET(mm) ->
 		AT; LIKE(m, LOOK);
 		if
-		:: row[m].try < TRIES -> n = 0; resend(); remember()
+		:: row[m].try < TRIES -> n = 0; resend(); remember(); KNOW_RESEND
 		:: else -> hold()
 		fi }
 #endif
@@ -861,11 +947,9 @@ end:	do
 #define UNNOTICED(m) 0
 #endif
 
-/* Assumed, unless GAP says otherwise: nothing expires between lost commits and the heartbeat that notices. */
-#ifdef BAD_WALK_WHILE_FROZEN
-#define MAY_EXPIRE(m) 1
-#elif defined(GAP)
-#define MAY_EXPIRE(m) (!frozen)
+/* Assumed: nothing expires or is cancelled in the few seconds between lost commits and the heartbeat that notices. */
+#ifdef GAP_WALK
+#define MAY_EXPIRE(m) (frozen || !UNNOTICED(m))
 #else
 #define MAY_EXPIRE(m) (!frozen && !UNNOTICED(m))
 #endif
@@ -883,6 +967,7 @@ end:	do
 		GO(m, LEASE_OVER)
 #endif
 		}
+	/* its time has come */
 	:: d_step { row[mm].st == DEFERRED && OURS(mm) -> m = mm; GO(m, READY) }
 	/* 47 h */
 	:: d_step { (row[mm].st == ACCEPTED || row[mm].st == UNKNOWN || row[mm].st == HELD) && OURS(mm) && row[mm].pend == 0 ->
@@ -896,13 +981,49 @@ end:	do
 	/* expired unsent, or cancelled */
 	:: d_step { (row[mm].st == READY || row[mm].st == DEFERRED) && OURS(mm) && MAY_EXPIRE(mm) ->
 		m = mm; fail_by_rule() }
+	/* an outcome that could not be written before */
 	:: d_step { row[mm].st == HELD && row[mm].pend != 0 && !refusing -> m = mm; class = row[m].pend; k = 0; finish() }
+	/* a report that fits now */
 	:: d_step { KEPT_FITS(mm) -> m = mm; apply_kept() }
 #ifdef FOREIGN_ROWS
+	/* not the agent's columns: a new message */
 	:: d_step { row[mm].foreign -> m = mm; GO(m, FOREIGN); row[m].fence = 0; row[m].foreign = 0 }
 #endif
 	od
 }
+
+#if ORDERS > 0
+proctype Operator(byte mm)
+{
+end:	do
+	/* send it again: with its key where the provider recognises that for as long as it may be sent */
+#ifdef DEDUP
+	:: d_step { orders > 0 && (row[mm].st == UNKNOWN || row[mm].st == HELD) && OURS(mm) && row[mm].pend == 0 && row[mm].fs == 1 &&
+		    TRIES_OPEN(mm) == 0 && !OWN_CLOSED(mm) ->
+		m = mm; orders = orders - 1; GO(m, OP_RESEND); row[m].again = 1 }
+#endif
+	/* with another key, confirmed */
+	:: d_step { orders > 0 && (row[mm].st == UNKNOWN || row[mm].st == HELD) && OURS(mm) && row[mm].pend == 0 &&
+		    row[mm].gen + 1 < NG ->
+		m = mm; orders = orders - 1;
+		if
+		:: !OWN_CLOSED(m) -> KEEP_TRY(m, 1)
+		:: else
+		fi;
+		GO(m, OP_RESEND);
+		row[m].gen = row[m].gen + 1; row[m].key = row[m].gen + 1; row[m].again = 0; twice[m] = 1 }
+	/* send it anew: it certainly failed, and its result could not be written */
+	:: d_step { orders > 0 && row[mm].st == HELD && OURS(mm) && row[mm].pend == FAIL && TRIES_OPEN(mm) == 0 && row[mm].gen + 1 < NG ->
+		m = mm; orders = orders - 1;
+		if
+		:: row[m].key > 0 && !OWN_CLOSED(m) -> KEEP_TRY(m, 2)
+		:: else
+		fi;
+		GO(m, OP_REQUEUE);
+		row[m].gen = row[m].gen + 1; row[m].key = row[m].gen + 1; row[m].again = 0; row[m].pend = 0; row[m].fs = 0 }
+	od
+}
+#endif
 
 /* ---- the life of an agent ---- */
 
@@ -921,10 +1042,6 @@ inline end_process()
 	up[a] = 0; unsure[a] = 0; seq[a] = 0
 }
 
-inline start_process()
-{
-	db_inc[a] = db_inc[a] + 1; inc[a] = db_inc[a]; seq[a] = db_seq[a]; up[a] = 1
-}
 
 /* Which marks are looked at, to tell whether an attempt was ever on the wire? */
 #ifdef BAD_LIVE_MARKS
@@ -948,9 +1065,10 @@ inline replay()
 {
 	if
 	:: MEM.mark == ANSWER ->
-#ifndef BAD_ANSWERS_BLIND
-		push_touched();
-#endif
+		if
+		:: IS_LOST(a, m) -> push_touched(); MEM.fence = row[m].fence
+		:: else
+		fi;
 		settle()
 	:: MEM.mark == SUBMIT ->
 		f = MEM.fence;
@@ -969,14 +1087,11 @@ inline own_row()
 	:: row[m].st == SENDING && row[m].owner == a && OURS(m) ->
 		f = row[m].fence; keeps = TRIES_OPEN(m) > 0;
 		if
-		:: !WAS_MARKED(a, m) && IS_WHOLE(a, m) && !row[m].again -> apply_release()
+		:: !WAS_MARKED(a, m) && IS_WHOLE(a, m) && !row[m].again && !keeps -> apply_release()
 		:: else -> apply_unknown()
 		fi
 	:: else
-	fi;
-#ifndef BAD_NO_START_SCAN
-	push_touched()
-#endif
+	fi
 }
 
 /* Commits are lost: nobody claims before everybody has said what its journal knows. What is in memory and not marked goes back
@@ -984,7 +1099,7 @@ inline own_row()
 inline tell_all()
 {
 	EACH_MESSAGE
-#ifndef BAD_TELLS_EARLY
+#ifndef GAP_DRIVER
 		if
 		:: MEM.where == CLAIMED -> give_back()
 		:: else
@@ -997,62 +1112,93 @@ inline tell_all()
 
 inline freeze()
 {
+#ifdef BAD_NO_FREEZE
+	skip
+#else
 	frozen = 1; replayed[0] = 0; replayed[NA - 1] = 0
+#endif
+}
+
+/* A start compares the database with what the journal has seen: known says whether there is one. */
+inline start_process(known)
+{
+	db_inc[a] = db_inc[a] + 1; inc[a] = db_inc[a]; seq[a] = db_seq[a]; up[a] = 1;
+#if ROLLBACKS > 0
+	if
+#if IDENTITY > 0
+	:: known && (seen[a] > db_seq[a] || strange[a]) -> freeze()
+#else
+	:: known && seen[a] > db_seq[a] -> freeze()
+#endif
+	:: else
+	fi;
+	seen[a] = db_seq[a];
+#if IDENTITY > 0
+	strange[a] = 0;
+#endif
+	if
+	:: frozen && !replayed[a] -> tell_all()
+	:: else
+	fi
+#endif
 }
 
 proctype Life(byte aa)
 {
 end:	do
+	/* a crash */
 	:: d_step { crashes > 0 && up[aa] > 0 -> a = aa; crashes = crashes - 1; end_process() }
-	:: d_step { up[aa] == 0 -> a = aa; start_process() }
+	/* a start */
+	:: d_step { up[aa] == 0 -> a = aa; start_process(1) }
 #if NEWJOURNALS > 0
 	/* another journal: nothing is known */
 	:: d_step { newjournals > 0 && up[aa] == 0 ->
 		a = aa;
 		newjournals = newjournals - 1;
-		start_process();
-		whole_since[a] = inc[a];
 		EACH_MESSAGE
 			forget();
 			scan[I(a, m)].tries[0] = 0; scan[I(a, m)].tries[1] = 0;
 			scan[I(a, m)].gens[0] = 0; scan[I(a, m)].gens[1] = 0;
-		NEXT_MESSAGE }
+		NEXT_MESSAGE;
+		start_process(0);
+		whole_since[a] = inc[a] }
 	/* broken, or after a reboot: what it says is used, what it does not say proves nothing */
 	:: d_step { newjournals > 0 && up[aa] == 0 ->
-		a = aa; newjournals = newjournals - 1; start_process(); whole_since[a] = inc[a] }
+		a = aa; newjournals = newjournals - 1; start_process(1); whole_since[a] = inc[a] }
 #endif
 	/* recovery: first the marks, then the rows */
 	:: d_step { up[aa] > 0 && up[aa] <= NM -> a = aa; m = up[a] - 1; replay(); forget(); up[a] = up[a] + 1 }
+	/* the same without an answer to its COMMIT: it ends, and starts again */
 	:: d_step { unsures > 0 && up[aa] > 0 && up[aa] <= NM && mem[I(aa, up[aa] - 1)].mark != NO_MARK ->
 		a = aa; unsures = unsures - 1; m = up[a] - 1; replay(); end_process() }
+	/* recovery: rows of ours without a mark */
 	:: d_step { up[aa] > NM && up[aa] <= 2 * NM ->
-		a = aa; m = up[a] - NM - 1; own_row(); up[a] = up[a] + 1;
-		if
-		:: frozen && IS_RUNNING(a) -> tell_all()
-		:: else
-		fi }
+		a = aa; m = up[a] - NM - 1; own_row(); up[a] = up[a] + 1 }
 	/* after a call without an answer: what is ours and unknown here goes back */
-	:: d_step { IS_RUNNING(aa) && unsure[aa] ->
+	:: d_step { IS_RUNNING(aa) && unsure[aa] && !frozen ->
 		a = aa;
 		EACH_MESSAGE
 			f = row[m].fence; keeps = TRIES_OPEN(m) > 0;
 			if
-			:: row[m].st == SENDING && row[m].owner == a && OURS(m) && IS_IDLE(a, m) && IS_ORPHAN(a, m) ->
+			:: row[m].st == SENDING && row[m].owner == a && OURS(m) && IS_IDLE(a, m) ->
 				if
-				:: row[m].again -> apply_unknown()
+				:: row[m].again || keeps || !IS_ORPHAN(a, m) -> apply_unknown()
 				:: else -> apply_release()
 				fi
 			:: else
 			fi;
 		NEXT_MESSAGE;
 		unsure[a] = 0 }
-	/* heartbeat */
+	/* heartbeat: the claim counter after a COMMIT without an answer */
 	:: d_step { IS_RUNNING(aa) && db_seq[aa] > seq[aa] && db_inc[aa] == inc[aa] -> seq[aa] = db_seq[aa] }
 #if ROLLBACKS > 0
+	/* heartbeat: another process has this id, or the database has forgotten this start */
 	:: d_step { IS_RUNNING(aa) && db_inc[aa] != inc[aa] -> a = aa; end_process() }
+	/* heartbeat: the claim counter went back */
 	:: d_step { IS_RUNNING(aa) && db_inc[aa] == inc[aa] && db_seq[aa] < seq[aa] ->
-		a = aa; seq[a] = db_seq[a]; freeze(); tell_all() }
+		a = aa; seq[a] = db_seq[a]; seen[a] = seq[a]; freeze(); tell_all() }
 #if IDENTITY > 0
+	/* heartbeat: another database */
 	:: d_step { IS_RUNNING(aa) && strange[aa] ->
 		a = aa; strange[a] = 0;
 		if
@@ -1061,6 +1207,7 @@ end:	do
 		fi;
 		tell_all() }
 #endif
+	/* heartbeat: frozen by another agent */
 	:: d_step { IS_RUNNING(aa) && frozen && !replayed[aa] -> a = aa; tell_all() }
 #endif
 	od
@@ -1077,26 +1224,31 @@ end:	do
 inline get_report()
 {
 	class = prov[P(m, l, g)].has;
-	told[2 * m + l] = class;
+	told[2 * m + l] = (told[2 * m + l] == OK -> OK : class);
 	apply_report()
 }
 
 proctype Key(byte kk)
 {
 end:	do
-	/* a request that nobody waits for arrives, or never does, or is refused */
+	/* a request that nobody waits for any more arrives */
 	:: d_step { prov[kk].net > 0 && !KNOWS(kk) -> OF_KEY; prov[kk].net = prov[kk].net - 1; class = OK; take() }
 #ifdef REPORTS
+	/* it arrives, and will fail later */
 	:: d_step { prov[kk].net > 0 && !KNOWS(kk) -> OF_KEY; prov[kk].net = prov[kk].net - 1; class = FAIL; take() }
 #endif
+	/* it never arrives, or is refused */
 	:: d_step { prov[kk].net > 0 -> prov[kk].net = prov[kk].net - 1 }
 #ifdef REPORTS
 	/* A report is journalled, synced, confirmed, written; between these it is safe in the journal, so that it is one step
-	 * here, which may come at any time. It may be lost, and come twice. */
+	 * here, which may come at any time, */
 	:: d_step { prov[kk].report == 1 && CAN_REPORT(kk) -> OF_KEY; prov[kk].report = 2; get_report() }
+	/* or never, */
 	:: d_step { prov[kk].report == 1 -> prov[kk].report = 2 }
+	/* or more than once */
 	:: d_step { repeats > 0 && prov[kk].report == 1 && CAN_REPORT(kk) -> OF_KEY; repeats = repeats - 1; get_report() }
 #ifdef BAD_CONFIRM_FIRST
+	/* confirmed, and lost with the process */
 	:: d_step { crashes > 0 && prov[kk].report == 1 && CAN_REPORT(kk) ->
 		OF_KEY; crashes = crashes - 1; prov[kk].report = 2; told[2 * m + l] = prov[kk].has }
 #endif
@@ -1126,7 +1278,7 @@ end:	do
 /* ---- the database by itself ---- */
 
 #if ROLLBACKS > 0
-#define copy_try(to, from, j) to##try[j].s = from##try[j].s
+#define copy_try(to, from, j) to##try[j].s = from##try[j].s; to##try[j].t = from##try[j].t
 #if NG == 3
 #define copy_tries(to, from) copy_try(to, from, m * NG); copy_try(to, from, m * NG + 1); copy_try(to, from, m * NG + 2)
 #else
@@ -1147,6 +1299,7 @@ end:	do
 	old_row[m].owner = 0; old_row[m].inc = 0; old_row[m].fs = 0; old_row[m].pend = 0; old_row[m].leg = 0; \
 	old_row[m].again = 0; old_row[m].foreign = 0; \
 	old_try[m * NG].s = 0; old_try[m * NG + 1].s = 0; old_try[m * NG + NG - 1].s = 0; \
+	old_try[m * NG].t = 0; old_try[m * NG + 1].t = 0; old_try[m * NG + NG - 1].t = 0; \
 	old_res[m].c = 0; old_res[m].key = 0; old_res[m].try = 0; old_res[m].leg = 0; \
 	old_kept[m].c = 0; old_kept[m].gen = 0; old_kept[m].leg = 0
 #endif
@@ -1155,11 +1308,12 @@ proctype Database()
 {
 end:	do
 #if REFUSALS > 0
+	/* a trigger or a foreign key refuses results; for a while */
 	:: d_step { refusals > 0 && !refusing -> refusals = refusals - 1; refusing = 1 }
 	:: d_step { refusing -> refusing = 0 }
 #endif
 #if ROLLBACKS > 0
-	/* From here on the copy lags, and any number of commits later it is the database. */
+	/* from here on the copy lags, and any number of commits later */
 	:: d_step { copied == 0 ->
 		copied = 1;
 		EACH_MESSAGE
@@ -1170,6 +1324,7 @@ end:	do
 		:: a < NA -> old_inc[a] = db_inc[a]; old_seq[a] = db_seq[a]; a = a + 1
 		:: else -> break
 		od }
+	/* the copy is the database: commits are lost */
 	:: d_step { copied == 1 ->
 		copied = 2;
 		EACH_MESSAGE
@@ -1188,19 +1343,23 @@ end:	do
 		:: else -> break
 		od }
 #endif
+	/* every agent has told: the freeze ends */
 	:: d_step { frozen && replayed[0] && replayed[NA - 1] -> frozen = 0; replayed[0] = 0; replayed[NA - 1] = 0 }
 	od
 }
 
 /* ---- the end ---- */
 
-/* What was confirmed to the provider must show in the result; and a refusal, where no other attempt was ever begun. */
-#if ROLLBACKS > 0 || NEWJOURNALS > 0 || POLICY == RESEND_IT
+/* What was confirmed to the provider must show in the result: a delivery always, a failure and a refusal where no other attempt
+ * was ever begun. (What a database forgets is forgotten.) */
+#if ROLLBACKS > 0
 #define judge_reports(l)
+#elif POLICY == RESEND_IT || ORDERS > 0
+#define judge_reports(l) assert(!(res[m].c == UNK && res[m].leg == l && told[2 * m + l] == OK))
 #else
 #define judge_reports(l) assert(!(res[m].c == UNK && res[m].leg == l && told[2 * m + l] != 0))
 #endif
-#if ROLLBACKS == 0 && NEWJOURNALS == 0 && (POLICY == HOLD_IT || POLICY == CLOSE_IT)
+#if ROLLBACKS == 0 && NEWJOURNALS == 0 && ORDERS == 0 && (POLICY == HOLD_IT || POLICY == CLOSE_IT)
 #define judge_refusals(l) assert(!(res[m].c == UNK && res[m].leg == l && refused[2 * m + l] && sent[2 * m + l] == 1))
 #else
 #define judge_refusals(l)
@@ -1239,6 +1398,9 @@ init {
 		run Monitor();
 		run Database();
 		for (x : 0 .. NM - 1) { run Care(x) }
+#if ORDERS > 0
+		for (x : 0 .. NM - 1) { run Operator(x) }
+#endif
 		for (x : 0 .. NA - 1) { run Life(x) }
 		for (x : 0 .. NA * NM - 1) { run Work(x / NM, x % NM) }
 		for (x : 0 .. NM * 2 * NG - 1) { run Key(x) }
