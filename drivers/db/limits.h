@@ -1,4 +1,5 @@
-/* limits.h - the statements that ask a server for our time-outs, for both ways to it.
+/* limits.h - the statements that ask a server for our time-outs, for both ways to it: how long a
+ * statement may take, wait for a lock, and how long a transaction of ours may stand idle.
  *
  * Pure; any thread; nothing is freed. A server that does not know one of them refuses it as CONFIG,
  * which the drivers take for "no such limit": MariaDB and the versions of MySQL know different
