@@ -18,6 +18,8 @@ struct explain {
 	struct admin_agent agents[ADMIN_AGENTS_MAX];
 	size_t agent_count, live_count;
 	struct store_facts facts;
+	unsigned crashes;
+	char last_crash[300];
 	json_t *sentences;
 	int status;
 };
@@ -62,12 +64,41 @@ say_agents(struct explain *x)
 		    "No agent ever worked on these tables: start mtrelayd with a configuration "
 		    "that names them.");
 	else if (x->live_count == 0)
-		say(x, CTL_FAIL, "No agent is running: the last one, %s on %s, %s %s%s. Start mtrelayd.",
+		say(x, CTL_FAIL,
+		    "No agent is running: the last one, %s on %s, %s %s%s. Start mtrelayd.",
 		    x->agents[0].id, x->agents[0].host,
 		    strcmp(x->agents[0].state, "STOPPED") == 0 ? "was ended"
 							       : "gave no sign of life for",
 		    ctl_span(span, sizeof span, x->agents[0].since_beat_ms),
 		    strcmp(x->agents[0].state, "STOPPED") == 0 ? " ago" : "");
+}
+
+static void
+take_crash(void *ctx, const struct admin_event *ev)
+{
+	struct explain *x = ctx;
+
+	if (ev->source != ADMIN_HISTORY || strcmp(ev->what, "crashed") != 0)
+		return;
+	x->crashes++;
+	(void)text_copy(x->last_crash, sizeof x->last_crash, ev->reason);
+}
+
+/* 0, or the exit status after a failure that was told. */
+static int
+say_crashes(struct explain *x, int64_t msg_id)
+{
+	struct err e;
+
+	if (store_admin_events(x->s, msg_id, take_crash, x, &e) != RC_OK)
+		return ctl_fail_as(x->c, &e, CTL_READER);
+	if (x->crashes > 0)
+		say(x, CTL_WARN,
+		    "Working on it ended an agent %u time%s, at last %s. After three times in a "
+		    "row "
+		    "an agent leaves it alone: tell the maker, with the agent's log.",
+		    x->crashes, x->crashes == 1 ? "" : "s", x->last_crash);
+	return 0;
 }
 
 /* The word behind "name=" in an agent's list of channels; false when it has no such channel. */
@@ -206,7 +237,11 @@ explain_waiting(struct explain *x)
 	const struct admin_row *r = &x->row;
 	const struct conf_route *route;
 	char at[32], span[32];
+	int status;
 
+	status = say_crashes(x, r->msg_id);
+	if (status != 0)
+		return status;
 	say_frozen(x);
 	say_agents(x);
 	if (r->is_cancelled)
@@ -233,13 +268,9 @@ explain_waiting(struct explain *x)
 	route = find_route(x);
 	if (route != NULL && !say_channels(x, route))
 		say_last_errors(x);
-	if (x->status == CTL_OK) {
-		int status = say_queue(x);
-
-		if (status != 0)
-			return status;
-	}
-	return x->status;
+	if (x->status == CTL_OK)
+		status = say_queue(x);
+	return status != 0 ? status : x->status;
 }
 
 /* ---- a message under way ---- */
@@ -310,6 +341,15 @@ explain_held(struct explain *x)
 		    " shows what the database said; once that is repaired the result is written by "
 		    "itself.",
 		    r->pend_class, r->pend_code, r->msg_id);
+	else if (strcmp(r->hold_code, "9003") == 0)
+		say(x, CTL_FAIL,
+		    "It is held: an attempt of it may have reached the provider, and going on with "
+		    "it "
+		    "ended the agent again and again. A late report settles it; without one it "
+		    "ends as "
+		    "unknown in %s. Who knows more: mtrelayctl unknown resolve %" PRId64
+		    " sent, failed or resend.",
+		    ctl_span(span, sizeof span, r->due_in_ms), r->msg_id);
 	else
 		say(x, CTL_FAIL,
 		    "It is held (%s %s): nobody knows whether the provider took it, and the "
@@ -344,6 +384,11 @@ explain_gone(struct explain *x, int64_t msg_id)
 	say(x, CTL_OK, "It is done: it has its result since %s, %s %s (%s).",
 	    ctl_time(at, sizeof at, r->done_ms), r->class, r->code,
 	    r->text[0] != '\0' ? r->text : result_text(r->code));
+	if (strcmp(r->code, "9003") == 0) {
+		int status = say_crashes(x, msg_id);
+
+		return status != 0 ? status : CTL_OK;
+	}
 	return x->status;
 }
 
@@ -353,6 +398,7 @@ ctl_explain_id(struct ctl *c, struct store *s, int64_t msg_id, json_t **out)
 	static const char *const words[] = { "READY",	"SENDING", "ACCEPTED",
 					     "UNKNOWN", "HELD",	   "DEFERRED" };
 	static struct explain x; /* too large for a stack */
+	int status;
 	bool found;
 	struct err e;
 
@@ -372,6 +418,9 @@ ctl_explain_id(struct ctl *c, struct store *s, int64_t msg_id, json_t **out)
 		return explain_waiting(&x);
 	for (size_t i = 0; i < x.agent_count; i++)
 		x.live_count += x.agents[i].is_live;
+	status = say_crashes(&x, msg_id);
+	if (status != 0)
+		return status;
 	if (x.row.status == ROW_SENDING)
 		explain_sending(&x);
 	else if (x.row.status == ROW_HELD)

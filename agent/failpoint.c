@@ -17,7 +17,9 @@
 #define STALL_MAX_MS 600000
 #define EXIT_BAD_CONFIG 78
 
-enum action { ACT_NONE, ACT_KILL, ACT_ABORT, ACT_STALL, ACT_CLASS };
+#define NEEDLE_BYTES 64
+
+enum action { ACT_NONE, ACT_KILL, ACT_ABORT, ACT_SEGV, ACT_STALL, ACT_CLASS };
 
 struct point {
 	enum action action;
@@ -25,6 +27,7 @@ struct point {
 	int64_t stall_ms;
 	int64_t nth; /* 0: every hit */
 	_Atomic int64_t hits;
+	char needle[NEEDLE_BYTES]; /* "": any text */
 };
 
 static struct point points[FP_COUNT];
@@ -40,10 +43,10 @@ static const struct {
 	enum action action;
 	enum rc rc;
 } actions[] = {
-	{ "kill", ACT_KILL, RC_OK },	  { "abort", ACT_ABORT, RC_OK },
-	{ "lost", ACT_CLASS, RC_LOST },	  { "unsure", ACT_CLASS, RC_UNSURE },
-	{ "again", ACT_CLASS, RC_AGAIN }, { "config", ACT_CLASS, RC_CONFIG },
-	{ "data", ACT_CLASS, RC_DATA },
+	{ "kill", ACT_KILL, RC_OK },	    { "abort", ACT_ABORT, RC_OK },
+	{ "segv", ACT_SEGV, RC_OK },	    { "lost", ACT_CLASS, RC_LOST },
+	{ "unsure", ACT_CLASS, RC_UNSURE }, { "again", ACT_CLASS, RC_AGAIN },
+	{ "config", ACT_CLASS, RC_CONFIG }, { "data", ACT_CLASS, RC_DATA },
 };
 
 #ifdef ENABLE_COVERAGE
@@ -87,6 +90,12 @@ failpoint_hit(enum failpoint fp)
 		break;
 	case ACT_ABORT:
 		abort();
+	case ACT_SEGV: {
+		volatile int *volatile no_address = NULL;
+
+		*no_address = 1;
+		break;
+	}
 	case ACT_STALL:
 		stall(p->stall_ms);
 		break;
@@ -94,6 +103,16 @@ failpoint_hit(enum failpoint fp)
 		return p->rc;
 	}
 	return RC_OK;
+}
+
+enum rc
+failpoint_hit_text(enum failpoint fp, const char *p, size_t n)
+{
+	const char *needle = points[fp].needle;
+
+	if (needle[0] != '\0' && (n == 0 || memmem(p, n, needle, strlen(needle)) == NULL))
+		return RC_OK;
+	return failpoint_hit(fp);
 }
 
 static bool
@@ -120,9 +139,12 @@ arm_one(char *item, struct err *e)
 {
 	char *action = strchr(item, ':');
 	char *nth = NULL;
+	char *needle = strchr(item, '@');
 	struct point *p = NULL;
 	size_t i;
 
+	if (needle != NULL)
+		*needle++ = '\0';
 	if (action != NULL) {
 		*action++ = '\0';
 		nth = strchr(action, ':');
@@ -140,14 +162,18 @@ arm_one(char *item, struct err *e)
 			       item);
 	if (action == NULL || !set_action(p, action))
 		return err_set(e, RC_CONFIG, 0, "failpoint.arm",
-			       "MTRELAY_FAILPOINT: %.60s needs an action: kill, abort, stall=MS, "
-			       "lost, unsure, again, config or data",
+			       "MTRELAY_FAILPOINT: %.60s needs an action: kill, abort, segv, "
+			       "stall=MS, lost, unsure, again, config or data",
 			       item);
 	if (nth != NULL && !text_i64(nth, 1, INT64_MAX, &p->nth))
 		return err_set(
 			e, RC_CONFIG, 0, "failpoint.arm",
 			"MTRELAY_FAILPOINT: %.60s: \"%.20s\" is no count of hits, write 1 or more",
 			item, nth);
+	if (needle != NULL && !text_copy(p->needle, sizeof p->needle, needle))
+		return err_set(e, RC_CONFIG, 0, "failpoint.arm",
+			       "MTRELAY_FAILPOINT: %.60s: the text behind @ is longer than %d bytes",
+			       item, NEEDLE_BYTES - 1);
 	return RC_OK;
 }
 

@@ -190,8 +190,14 @@ lane_start(const char *name, size_t max_jobs, void (*thread_init)(void *ctx),
 	if (rc != RC_OK)
 		return rc;
 	/* Inherited by the thread: signals belong to the loop, and none may interrupt a client
-	 * library. */
+	 * library. A fault of the thread itself is no such signal: blocked, it would pass by its
+	 * handler. */
 	sigfillset(&all);
+	sigdelset(&all, SIGSEGV);
+	sigdelset(&all, SIGBUS);
+	sigdelset(&all, SIGFPE);
+	sigdelset(&all, SIGILL);
+	sigdelset(&all, SIGABRT);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	native = pthread_create(&l->thread, NULL, lane_main, l);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);

@@ -6,7 +6,7 @@
  * else may touch it. done() may free the job or submit it again. What run() found out is written
  * into the bigger struct. thread_init and thread_fini (either may be NULL) run in the lane's
  * thread before the first and after the last job: the session is opened and closed there. All
- * signals are blocked in the thread. Unit: milliseconds. */
+ * signals but those of a fault (SEGV, BUS, FPE, ILL, ABRT) are blocked in the thread. Unit: milliseconds. */
 #ifndef MTRELAY_LANE_H
 #define MTRELAY_LANE_H
 #include <stdbool.h>

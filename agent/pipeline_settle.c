@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "agent/blackbox.h"
 #include "agent/clock.h"
 #include "agent/log.h"
 #include "agent/pipeline_int.h"
@@ -142,6 +143,8 @@ settle_done(struct db_job *j)
 		switch (it->c.answer) {
 		case CHANGED:
 			stat_inc(STAT_rows_settled);
+			if (it->c.kind == CHANGE_ACCEPT || it->c.kind == CHANGE_RESULT)
+				blackbox_forget(it->c.msg_id);
 			break;
 		case CHANGE_STALE:
 			log_event(LOG_LEVEL_WARN, "settle.stale",

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include "agent/blackbox.h"
 #include "agent/failpoint.h"
 #include "agent/log.h"
 #include "agent/pipeline.h"
@@ -126,6 +127,8 @@ replay_attempt(struct todo *t, const struct kept_attempt *a, const struct conf *
 	struct change *ch;
 	struct journal_mark mark = a->mark;
 	int64_t delay_ms = a->mark.is_resend ? c->times.quiet_time_ms : c->times.unknown_look_ms;
+	/* An answer that ends the process is none. */
+	bool has_answer = a->has_answer && !blackbox_shuns(mark.msg_id, 0);
 	bool found;
 
 	t->rc = store_row_read(t->st, mark.msg_id, &row, &found, t->e);
@@ -137,13 +140,13 @@ replay_attempt(struct todo *t, const struct kept_attempt *a, const struct conf *
 		if (t->rc != RC_OK)
 			return t->rc;
 		out->touched++;
-		if (!a->has_answer || a->answer.kind == OUT_UNSURE) {
+		if (!has_answer || a->answer.kind == OUT_UNSURE) {
 			t->rc = journal_settled(t->j, &a->mark, 1, t->e);
 			return t->rc;
 		}
 	}
 	ch = todo_add(t, &mark, true);
-	if (a->has_answer) {
+	if (has_answer) {
 		pipeline_decide(&mark, &a->answer, delay_ms, ch);
 		ch->client_key = t->mark[t->n - 1].client_key;
 		out->answered++;

@@ -2,7 +2,7 @@
  *
  * Order of a start: journal and lock, database, registration, recovery, lanes, channels, control, ready. The end is the reverse.
  * DIAGNOSTICS (events): relay.start, relay.ready, relay.recovered, relay.stop, relay.waiting, relay.taken_over, relay.frozen,
- * relay.unfrozen, relay.stuck, relay.reload, care.failed, heartbeat.failed, clock.jump. */
+ * row.crashed, report.dropped, relay.unfrozen, relay.stuck, relay.reload, care.failed, heartbeat.failed, clock.jump. */
 #include "config.h"
 #include <errno.h>
 #include <event2/event.h>
@@ -15,9 +15,11 @@
 #include <sysexits.h>
 #include <time.h>
 #include <unistd.h>
+#include "agent/blackbox.h"
 #include "agent/clock.h"
 #include "agent/control.h"
 #include "agent/journal.h"
+#include "agent/key.h"
 #include "agent/log.h"
 #include "agent/notify.h"
 #include "agent/pipeline.h"
@@ -27,6 +29,7 @@
 #include "agent/session.h"
 #include "agent/stats.h"
 #include "agent/store_setup.h"
+#include "agent/supervise.h"
 #include "agent/text.h"
 
 #define TICK_MS 500
@@ -40,6 +43,7 @@
 #define CONNECT_WAIT_MS 1000
 #define RECOVER_WAIT_MS 200
 #define RECOVER_TRIES 25
+#define STOP_WAIT_MS 2000
 
 struct beat_job {
 	struct db_job db;
@@ -118,6 +122,8 @@ struct relay {
 	sigset_t waiting_signals; /* blocked until the loop handles them */
 	int64_t drain_until_ms;
 	int64_t last_watchdog_ms;
+	struct blackbox_crash crashes[BLACKBOX_SLOTS]; /* of the process before */
+	size_t crash_count;
 	int status;
 };
 
@@ -392,7 +398,7 @@ on_beat(evutil_socket_t fd, short what, void *arg)
 	b->beat.count = r->last_count_ms == 0 || now - r->last_count_ms >= COUNT_EVERY_MS;
 	if (b->beat.count)
 		r->last_count_ms = now;
-	b->expected_seq = pipeline_claim_seq(r->pipeline);
+	b->expected_seq = pipeline_claim_seq(r->pipeline) + 1; /* this heartbeat is counted, too */
 	b->r = r;
 	b->busy = true;
 	b->db.run = beat_run;
@@ -576,6 +582,7 @@ check_stuck(struct relay *r)
 				  "and is started again\"",
 				  session_name(all[i]), session_busy_ms(all[i]));
 			/* The thread cannot be ended safely; the process can: the journal has everything. */
+			blackbox_stuck();
 			_exit(EX_TEMPFAIL);
 		}
 }
@@ -589,6 +596,7 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	set_timer(r->tick, r->is_draining ? 20 : TICK_MS);
+	supervise_alive();
 	check_stuck(r);
 	if (notify_watchdog_ms() > 0 && now - r->last_watchdog_ms >= notify_watchdog_ms()) {
 		r->last_watchdog_ms = now;
@@ -772,6 +780,16 @@ wait_ms(struct relay *r, int64_t ms)
 	return true;
 }
 
+/* Is a TERM or INT waiting that nobody has handled yet? */
+static bool
+asked_to_end(void)
+{
+	sigset_t pending;
+
+	return sigpending(&pending) == 0 &&
+	       (sigismember(&pending, SIGTERM) == 1 || sigismember(&pending, SIGINT) == 1);
+}
+
 /* The first session: waits for a server that cannot be reached, gives up on what an operator must mend. */
 static enum rc
 connect_first(struct relay *r, struct store **out, struct err *e)
@@ -929,8 +947,72 @@ static void
 replay_report(void *arg, const struct report *rep, uint64_t number)
 {
 	struct relay *r = arg;
+	struct key_parts k;
+	struct err e;
 
+	if (key_decode(rep->client_key, strlen(rep->client_key), &k) &&
+	    k.installation == r->setup.cfg.installation && blackbox_shuns(k.msg_id, 0)) {
+		log_event(LOG_LEVEL_ERROR, "report.dropped",
+			  "id=%" PRId64 " channel=%s code=%s text=\"taking this report ended the "
+			  "agent %d times\"",
+			  k.msg_id, rep->channel, rep->code, BLACKBOX_LIMIT);
+		if (journal_report_settled(r->journal, &number, 1, &e) != RC_OK)
+			on_fatal(r, EX_TEMPFAIL, e.text);
+		return;
+	}
 	pipeline_report(r->pipeline, rep, number);
+}
+
+/* ---- rows that ended the process before ---- */
+
+static void
+crash_text(const struct blackbox_crash *c, char *buf, size_t size)
+{
+	if (c->signal != 0)
+		snprintf(buf, size, "the agent died of signal %d (%s) in step %s of this row",
+			 c->signal, strsignal(c->signal), blackbox_step_name(c->step));
+	else
+		snprintf(buf, size, "the agent did not come back from step %s of this row",
+			 blackbox_step_name(c->step));
+}
+
+static void
+blame_rows(struct relay *r)
+{
+	for (size_t i = 0; i < r->crash_count; i++) {
+		const struct blackbox_crash *c = &r->crashes[i];
+		unsigned count = blackbox_blame(c);
+		char text[128];
+
+		crash_text(c, text, sizeof text);
+		log_event(LOG_LEVEL_ERROR, "row.crashed",
+			  "id=%" PRId64 " key=%s step=%s signal=%d count=%u of=%d text=\"%s%s\"",
+			  c->msg_id, c->key, blackbox_step_name(c->step), c->signal, count,
+			  BLACKBOX_LIMIT, text,
+			  count < BLACKBOX_LIMIT ? "" : "; it is not worked on any more");
+	}
+}
+
+/* For the DBA, and for mtrelayctl explain. Not worth failing a start. Only now it is known which
+ * keys are of this database. */
+static void
+note_rows(struct relay *r, struct store *st)
+{
+	for (size_t i = 0; i < r->crash_count; i++) {
+		struct blackbox_crash *c = &r->crashes[i];
+		struct key_parts k;
+		char text[128];
+		struct err e;
+
+		if (c->msg_id == 0 && key_decode(c->key, strlen(c->key), &k) &&
+		    k.installation == r->setup.cfg.installation) {
+			c->msg_id = k.msg_id;
+			blackbox_name(c);
+		}
+		crash_text(c, text, sizeof text);
+		if (c->msg_id != 0 && store_note(st, c->msg_id, "crashed", text, &e) != RC_OK)
+			log_err(LOG_LEVEL_WARN, "row.crashed", &e, "id=%" PRId64, c->msg_id);
+	}
 }
 
 /* Is this the database that the journal knows, with all that it had acknowledged? A copy that lost the last
@@ -976,14 +1058,23 @@ judge_start(struct relay *r, struct store *st, const struct journal_info *info,
 /* A deadlock with the transaction of another agent, or a lock that took too long, is no reason to end:
  * what was replayed is marked as settled, and the next try goes on behind it. */
 static enum rc
-recover(struct relay *r, struct store *st, const struct journal_info *info, struct recovered *rec,
-	struct err *e)
+recover(struct relay *r, struct store *st, const struct journal_info *info,
+	struct store_facts *facts, struct recovered *rec, struct err *e)
 {
+	bool is_judged = false;
 	int tries;
 	enum rc rc;
 
 	for (tries = 1;; tries++) {
-		rc = recover_run(st, r->journal, info, r->conf, rec, e);
+		rc = is_judged ? RC_OK : judge_start(r, st, info, facts, e);
+		if (rc == RC_OK && !is_judged) {
+			is_judged = true;
+			rc = journal_start(r->journal, r->registration.incarnation, e);
+			if (rc != RC_OK)
+				return rc;
+		}
+		if (rc == RC_OK)
+			rc = recover_run(st, r->journal, info, r->conf, rec, e);
 		if (rc != RC_AGAIN || tries == RECOVER_TRIES)
 			return rc;
 		log_err(LOG_LEVEL_WARN, "relay.waiting", e, "for=recovery");
@@ -1010,6 +1101,8 @@ start(struct relay *r, struct err *e)
 			  &r->journal, &info, e);
 	if (rc != RC_OK)
 		return rc;
+	r->crash_count = blackbox_open(r->conf->agent.state_dir, info.id, r->crashes);
+	blame_rows(r);
 	rc = store_setup(&r->setup, r->conf, e);
 	if (rc != RC_OK)
 		return rc;
@@ -1026,12 +1119,10 @@ start(struct relay *r, struct err *e)
 	snprintf(r->identity, sizeof r->identity, "%s", facts.identity);
 	snprintf(r->dialect, sizeof r->dialect, "%s", facts.dialect);
 	rc = register_agent(r, st, &info, e);
-	if (rc == RC_OK)
-		rc = judge_start(r, st, &info, &facts, e);
-	if (rc == RC_OK)
-		rc = journal_start(r->journal, r->registration.incarnation, e);
-	if (rc == RC_OK)
-		rc = recover(r, st, &info, &rec, e);
+	if (rc != RC_OK)
+		goto out;
+	note_rows(r, st);
+	rc = recover(r, st, &info, &facts, &rec, e);
 	if (rc != RC_OK)
 		goto out;
 	log_event(LOG_LEVEL_INFO, "relay.recovered",
@@ -1093,6 +1184,24 @@ status_of(enum rc rc)
 	return EX_SOFTWARE;
 }
 
+/* False: a database call does not come back. Whoever asked for the end does not wait for it. */
+static bool
+lanes_rest(const struct relay *r)
+{
+	const struct session *const all[] = { r->claim, r->settle, r->care };
+	const struct timespec pause = { 0, 10 * 1000000 };
+	int64_t until = clock_mono_ms() + STOP_WAIT_MS;
+	size_t i = 0;
+
+	while (i < 3 && clock_mono_ms() < until) {
+		if (all[i] == NULL || session_busy_ms(all[i]) == 0)
+			i++;
+		else
+			nanosleep(&pause, NULL);
+	}
+	return i == 3;
+}
+
 static void
 stop(struct relay *r)
 {
@@ -1103,6 +1212,13 @@ stop(struct relay *r)
 	control_close(r->control);
 	if (r->pipeline != NULL)
 		pipeline_stop(r->pipeline);
+	if (!lanes_rest(r)) {
+		log_event(LOG_LEVEL_WARN, "relay.stop",
+			  "status=%d text=\"a database call does not come back; ending without it, "
+			  "the journal has everything\"",
+			  r->status);
+		_exit(r->status);
+	}
 	if (r->claim != NULL && r->claim != r->settle)
 		session_stop(r->claim);
 	if (r->care != NULL && r->care != r->settle)
@@ -1113,6 +1229,7 @@ stop(struct relay *r)
 	lane_stop(r->sync);
 	/* A clean end frees the agent id at once; when the database does not answer, the lease does it later. */
 	if (r->status == EX_OK && r->registration.incarnation > 0 && r->database_ok &&
+	    !r->beat.busy &&
 	    store_open(&r->setup.cfg, &st, &e) == RC_OK) {
 		if (store_sign_off(st, &e) != RC_OK)
 			log_err(LOG_LEVEL_WARN, "relay.stop", &e, "text=\"cannot sign off\"");
@@ -1131,6 +1248,7 @@ stop(struct relay *r)
 	if (r->walk_timer != NULL)
 		event_free(r->walk_timer);
 	free(r->freeze.marks.v);
+	blackbox_close();
 	journal_close(r->journal);
 	store_setup_free(&r->setup);
 }
@@ -1164,6 +1282,8 @@ relay_run(const char *conf_path, struct conf *conf)
 			     : notify_open(&e);
 	if (rc == RC_OK)
 		rc = start(r, &e);
+	if (rc != RC_OK && asked_to_end())
+		r->is_quitting = true;
 	if (rc == RC_OK) {
 		notify_ready();
 		notify_status("running");
@@ -1177,6 +1297,8 @@ relay_run(const char *conf_path, struct conf *conf)
 		notify_status("cannot start: %s", e.text);
 		r->status = status_of(rc);
 	}
+	/* Their handlers go before the lanes do: one more TERM changes nothing about this end. */
+	sigprocmask(SIG_BLOCK, &r->waiting_signals, NULL);
 	stop(r);
 	status = r->status;
 	log_event(LOG_LEVEL_INFO, "relay.stop", "status=%d", status);

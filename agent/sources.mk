@@ -7,6 +7,8 @@
 libmtrelay_a_SOURCES += \
 	agent/arena.c \
 	agent/arena.h \
+	agent/blackbox.c \
+	agent/blackbox.h \
 	agent/buf.c \
 	agent/buf.h \
 	agent/clock.c \

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "agent/blackbox.h"
 #include "agent/store_int.h"
 #include "agent/text.h"
 
@@ -979,7 +980,11 @@ decide_all(struct store *s, struct work **w, size_t n, struct err *e)
 		for (size_t i = 0; rc == RC_OK && i < here; i++) {
 			w[from + i]->has_state = found[i];
 			w[from + i]->st = &st[i];
+			blackbox_at(BOX_SETTLE, ids[i], 0);
+			(void)FAILPOINT_TEXT(row_settle, w[from + i]->c->client_key,
+					     strlen(w[from + i]->c->client_key));
 			rc = decide(s, w[from + i], e);
+			blackbox_off();
 		}
 		if (rc == RC_OK)
 			rc = finish_all(s, w + from, here, e);
@@ -1008,8 +1013,14 @@ run_fast(struct store *s, struct work **w, size_t n, bool *done, struct err *e)
 		rc = err_set(e, RC_NOMEM, 0, "store.apply", "no memory");
 		goto out;
 	}
-	for (size_t i = 0; i < n; i++)
-		nargs = put_args(s, &args[i * nargs], w[i]->c, w[i]->fence);
+	for (size_t i = 0; i < n; i++) {
+		const struct change *c = w[i]->c;
+
+		blackbox_at(BOX_SETTLE, c->msg_id, 0);
+		(void)FAILPOINT_TEXT(row_settle, c->client_key, strlen(c->client_key));
+		nargs = put_args(s, &args[i * nargs], c, w[i]->fence);
+		blackbox_off();
+	}
 	rc = store_run_set(s, kind_sql[kind].statement, args, nargs, n, &met, e);
 	if (rc == RC_OK && met < 0)
 		rc = store_run_many(s, kind_sql[kind].statement, args, n, affected, e);

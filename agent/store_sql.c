@@ -483,3 +483,34 @@ store_history(struct store *s, const struct history *h, struct err *e)
 
 	return store_run(s, "history_add", args, COUNT_OF(args), NULL, e);
 }
+
+enum rc
+store_note(struct store *s, int64_t msg_id, const char *event, const char *reason, struct err *e)
+{
+	struct row_state st;
+	bool found = false;
+	enum rc rc = store_begin(s, e);
+
+	if (rc == RC_OK)
+		rc = store_states(s, &msg_id, 1, &st, &found, e);
+	if (rc == RC_OK && found) {
+		const struct history h = { .msg_id = msg_id,
+					   .created_at = st.created_at,
+					   .event = event,
+					   .who = s->cfg->agent_id,
+					   .client_key = st.row.client_key,
+					   .channel = st.row.channel,
+					   .reason = reason,
+					   .from = st.row.status,
+					   .to = st.row.status,
+					   .leg = st.row.leg,
+					   .try_no = st.row.try_no };
+
+		rc = store_history(s, &h, e);
+	}
+	if (rc == RC_OK)
+		rc = store_commit(s, e);
+	if (rc != RC_OK || s->in_tx)
+		store_rollback(s);
+	return rc;
+}

@@ -1,18 +1,20 @@
 /* supervise.c - the built-in supervisor.
  *
  * DIAGNOSTICS. supervise.start at each start, supervise.end with the last words of the child (its
- * exit status or its signal, how long it ran, when the next one starts), supervise.fork when there
- * is no process to be had. */
+ * exit status or its signal, how long it ran, when the next one starts), supervise.stuck when it
+ * gave no sign of life, supervise.fork when there is no process to be had. */
 #include "config.h"
 #include "agent/supervise.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <sysexits.h>
@@ -22,6 +24,9 @@
 #include "agent/clock.h"
 #include "agent/log.h"
 
+#define LOOK_MS 1000
+#define ABORT_MS 2000 /* from ABRT to KILL */
+
 struct watch {
 	const struct supervise *s;
 	sigset_t signals; /* those that we wait for, blocked */
@@ -29,7 +34,18 @@ struct watch {
 	pid_t child;      /* 0: none */
 	bool is_stopping;
 	int64_t pause_ms;
+	int64_t aborted_ms; /* when the child was told to end for want of life; 0: it was not */
 };
+
+/* Shared with the child: when it last gave a sign, on the clock that both have. 0: not yet. */
+static _Atomic int64_t *alive;
+
+void
+supervise_alive(void)
+{
+	if (alive != NULL)
+		*alive = clock_mono_ms();
+}
 
 static void
 reopen_log(void)
@@ -54,6 +70,28 @@ take_signal(struct watch *w, int64_t wait_ms)
 		reopen_log();
 	if (sig > 0 && sig != SIGCHLD && w->child > 0)
 		kill(w->child, sig);
+}
+
+/* A loop that stands still serves nobody and ends nothing by itself. */
+static void
+end_stuck(struct watch *w)
+{
+	int64_t now = clock_mono_ms(), last = alive != NULL ? *alive : 0;
+
+	if (w->aborted_ms != 0) {
+		/* Whoever is stopped does not even die of ABRT. */
+		if (now - w->aborted_ms >= ABORT_MS)
+			kill(w->child, SIGKILL);
+		return;
+	}
+	if (w->s->stuck_ms <= 0 || last == 0 || now - last < w->s->stuck_ms)
+		return;
+	log_event(LOG_LEVEL_ERROR, "supervise.stuck",
+		  "child=%ld silent_ms=%" PRId64 " text=\"no sign of life; it is ended and started "
+		  "again\"",
+		  (long)w->child, now - last);
+	w->aborted_ms = now;
+	kill(w->child, SIGABRT);
 }
 
 static pid_t
@@ -85,7 +123,8 @@ wait_child(struct watch *w)
 			status = 0;
 			break;
 		}
-		take_signal(w, -1);
+		take_signal(w, w->s->stuck_ms > 0 ? LOOK_MS : -1);
+		end_stuck(w);
 	}
 	w->child = 0;
 	return status;
@@ -125,9 +164,14 @@ static bool
 run_once(struct watch *w, int *code)
 {
 	int64_t begin = clock_mono_ms(), ran_ms;
-	pid_t pid = start_child(w);
 	bool is_over;
 	int status;
+	pid_t pid;
+
+	if (alive != NULL)
+		*alive = 0;
+	w->aborted_ms = 0;
+	pid = start_child(w);
 
 	if (pid == -1) {
 		log_event(LOG_LEVEL_ERROR, "supervise.fork", "text=\"%s\" restart_in_ms=%" PRId64,
@@ -151,7 +195,10 @@ supervise_run(const struct supervise *s)
 {
 	struct watch w = { .s = s, .pause_ms = s->pause_min_ms };
 	int code = 0;
+	void *shared = mmap(NULL, sizeof *alive, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+			    -1, 0);
 
+	alive = shared != MAP_FAILED ? shared : NULL;
 	sigemptyset(&w.signals);
 	sigaddset(&w.signals, SIGTERM);
 	sigaddset(&w.signals, SIGINT);
@@ -167,5 +214,8 @@ supervise_run(const struct supervise *s)
 		}
 	}
 	sigprocmask(SIG_SETMASK, &w.before, NULL);
+	if (alive != NULL)
+		(void)munmap(shared, sizeof *alive);
+	alive = NULL;
 	return code;
 }

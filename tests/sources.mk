@@ -11,6 +11,7 @@ unit_tests =
 # Base
 unit_tests += \
 	tests/unit/test_base \
+	tests/unit/test_blackbox \
 	tests/unit/test_failpoint \
 	tests/unit/test_lane \
 	tests/unit/test_log \

@@ -1,4 +1,6 @@
 #include "config.h"
+#include "agent/blackbox.h"
+#include "agent/failpoint.h"
 #include "drivers/channel/infobip_codec.h"
 
 #include <errno.h>
@@ -143,6 +145,8 @@ infobip_build(struct message *const *m, size_t n, enum number_form form, char **
 	for (size_t i = 0; i < n; i++) {
 		json_t *o = NULL;
 
+		blackbox_at(BOX_ENCODE, m[i]->msg_id, blackbox_made(m[i]->created_at));
+		(void)FAILPOINT_TEXT(row_encode, m[i]->body.p, m[i]->body.n);
 		snprintf(code, RESULT_CODE_LEN + 1, "%s", "6006");
 		if (m[i]->origin_code.n == 0 || reseller(&m[i]->origin_code) > 0) {
 			snprintf(code, RESULT_CODE_LEN + 1, "%s", "2005");
@@ -150,6 +154,7 @@ infobip_build(struct message *const *m, size_t n, enum number_form form, char **
 		}
 		if (o == NULL || json_array_append_new(list, o) != 0) {
 			*bad = i;
+			blackbox_off();
 			json_decref(root);
 			json_decref(list);
 			json_decref(options);
@@ -160,6 +165,7 @@ infobip_build(struct message *const *m, size_t n, enum number_form form, char **
 				       (long long)m[i]->msg_id);
 		}
 	}
+	blackbox_off();
 	ok = put(options, "includeSmsCountInResponse", json_true());
 	ok = put(root, "messages", list) && ok;
 	ok = put(root, "options", options) && ok;

@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "agent/blackbox.h"
+#include "agent/failpoint.h"
 #include "drivers/channel/isotime.h"
 
 #define DEPTH_MAX 24
@@ -297,10 +299,14 @@ infobip_read_answer(const char *p, size_t p_n, const struct codemap *codes,
 	{
 		const struct slot *s = slot_find(slots, n, string_of(item, "messageId"));
 
-		if (s == NULL)
+		if (s == NULL) {
 			t->unknown++;
-		else
-			take_item(item, codes, s->key, &o[s->i], &seen[s->i], t);
+			continue;
+		}
+		blackbox_at_key(BOX_ANSWER, s->key);
+		(void)FAILPOINT_TEXT(row_answer, s->key, strlen(s->key));
+		take_item(item, codes, s->key, &o[s->i], &seen[s->i], t);
+		blackbox_off();
 	}
 	for (size_t i = 0; i < n; i++)
 		t->missing += !seen[i];
@@ -407,8 +413,14 @@ report_of(const json_t *item, const struct codemap *codes, const char *channel, 
 	memset(r, 0, sizeof *r);
 	if (!json_is_object(item) ||
 	    !keep(r->provider_id, sizeof r->provider_id, string_of(item, "messageId")) ||
-	    r->provider_id[0] == '\0' || !judge(item, codes, &j))
+	    r->provider_id[0] == '\0' || blackbox_shuns_key(r->provider_id))
 		return false;
+	blackbox_at_key(BOX_REPORT, r->provider_id);
+	(void)FAILPOINT_TEXT(row_report, r->provider_id, strlen(r->provider_id));
+	if (!judge(item, codes, &j)) {
+		blackbox_off();
+		return false;
+	}
 	/* The id is ours when it has our length; who has the table decides whether it is. */
 	if (strlen(r->provider_id) == CLIENT_KEY_LEN)
 		memcpy(r->client_key, r->provider_id, CLIENT_KEY_LEN + 1);
@@ -436,6 +448,7 @@ report_of(const json_t *item, const struct codemap *codes, const char *channel, 
 		r->duplicate = true;
 		break;
 	}
+	blackbox_off();
 	return true;
 }
 
