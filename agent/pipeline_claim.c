@@ -208,7 +208,9 @@ claimed(struct pipeline *p, struct claim_job *cj)
 		p->claim_most *= 2;
 	/* A claim of nothing was rolled back, and its count with it. */
 	if (cj->claim.got > 0) {
-		p->claim_seq = cj->claim.claim_seq + 1;
+		/* A heartbeat that was counted meanwhile may have told more. */
+		if (p->claim_seq <= cj->claim.claim_seq)
+			p->claim_seq = cj->claim.claim_seq + 1;
 		if (journal_seen(p->env.journal, p->claim_seq, p->env.identity, &e) == RC_BUG)
 			p->env.fatal(p->env.arg, 75, e.text);
 	}

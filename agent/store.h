@@ -81,7 +81,7 @@ struct store_beat {
 	/* answers */
 	bool is_ours; /* false: another incarnation took this id, this process must end */
 	bool is_frozen;
-	int64_t claim_seq; /* as the database has it */
+	int64_t claim_seq; /* as the database has it, raised by this heartbeat */
 	int64_t db_now_ms; /* the database's clock, ms since 1970 */
 	char identity[128];
 	int64_t waiting, unknown, held; /* counted up to 100000 */
@@ -107,7 +107,7 @@ enum rc store_peek(struct store *s, const struct store_queue *q, size_t n, bool 
 struct store_claim {
 	struct store_queue queue;
 	unsigned want;
-	int64_t claim_seq;    /* what we remember; the transaction raises it by one */
+	int64_t claim_seq;    /* what we remember at least; the transaction raises it by one */
 	struct batch *batch;  /* where messages and texts go */
 	struct message **out; /* want places */
 	/* Called in this thread for each message before its key is written: runs the rules, sets
@@ -117,7 +117,7 @@ struct store_claim {
 	void *judge_arg;
 	unsigned got;
 	unsigned candidates; /* READY rows that were seen, also those that another agent took */
-	bool seq_mismatch; /* RC_OK, got 0: the database has another claim_seq (or frozen, or not ours): heartbeat tells */
+	bool seq_mismatch; /* RC_OK, got 0: the database has a lower claim_seq (or frozen, or not ours): heartbeat tells */
 };
 /* 0 -> 1 for up to want rows. Messages come with type_text, asked_type, texts, fence, try_no, client_key, cancel, expire_in_s
  * (read with or after the claim) and, for a req_key that mt_result has already, is_repeated set. */
