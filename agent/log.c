@@ -20,6 +20,10 @@
 #define REPEAT_MS 60000
 #define REPEAT_SLOTS 64
 #define REPEAT_TEXT_BYTES 240
+#define FORMAT_BYTES 512
+/* A quote of a format, which delimits a value; one of an argument is a part of it. No UTF-8. */
+#define QUOTE "\xff\x01"
+#define QUOTE_BYTES (sizeof QUOTE - 1)
 
 /* A line written lately and how often it was asked for again since. */
 struct repeat {
@@ -160,22 +164,33 @@ is_unsafe(int32_t c)
 }
 
 /* What could end the line, drive a terminal or break a reader's UTF-8 becomes \n, \r, \t or
- * \xNN. */
+ * \xNN; between quotes a quote or a backslash gets a backslash. */
 static void
 escape(char *out, size_t size, const char *text)
 {
 	size_t n = strlen(text);
 	size_t at = 0;
 	size_t o = 0;
+	bool is_quoted = false;
 
 	while (at < n) {
 		size_t begin = at;
-		int32_t c = text_utf8_next(text, n, &at);
+		int32_t c;
+
+		if (strncmp(text + at, QUOTE, QUOTE_BYTES) == 0 && o + 2 <= size) {
+			at += QUOTE_BYTES;
+			out[o++] = '"';
+			is_quoted = !is_quoted;
+			continue;
+		}
+		c = text_utf8_next(text, n, &at);
 
 		if (c < 0)
 			at++;
 		if (o + 5 * (at - begin) + 1 > size)
 			break;
+		if (is_quoted && (c == '"' || c == '\\'))
+			out[o++] = '\\';
 		if (c >= 0 && !is_unsafe(c)) {
 			memcpy(out + o, text + begin, at - begin);
 			o += at - begin;
@@ -311,6 +326,41 @@ repeat_pass(enum log_level level, const char *event, const char *text)
 	return true;
 }
 
+/* False: so long a format keeps its quotes as they are. */
+static bool
+mark_quotes(char *out, size_t size, const char *fmt)
+{
+	size_t n = 0;
+
+	for (; *fmt != '\0'; fmt++) {
+		if (n + QUOTE_BYTES + 1 > size)
+			return false;
+		if (*fmt == '"') {
+			memcpy(out + n, QUOTE, QUOTE_BYTES);
+			n += QUOTE_BYTES;
+		} else {
+			out[n++] = *fmt;
+		}
+	}
+	out[n] = '\0';
+	return true;
+}
+
+static void
+print_raw(char *raw, size_t size, const char *fmt, va_list ap)
+{
+	char marked[FORMAT_BYTES];
+
+	if (mark_quotes(marked, sizeof marked, fmt))
+		fmt = marked;
+/* The compiler has checked fmt where it was written. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+	if (vsnprintf(raw, size, fmt, ap) < 0)
+		raw[0] = '\0';
+#pragma GCC diagnostic pop
+}
+
 static void
 log_text(enum log_level level, const char *event, const char *raw)
 {
@@ -332,8 +382,7 @@ log_event(enum log_level level, const char *event, const char *fmt, ...)
 	if ((int)level > current_level)
 		return;
 	va_start(ap, fmt);
-	if (vsnprintf(raw, sizeof raw, fmt, ap) < 0)
-		raw[0] = '\0';
+	print_raw(raw, sizeof raw, fmt, ap);
 	va_end(ap);
 	log_text(level, event, raw);
 }
@@ -348,13 +397,12 @@ log_err(enum log_level level, const char *event, const struct err *e, const char
 	if ((int)level > current_level)
 		return;
 	va_start(ap, fmt);
-	if (vsnprintf(raw, sizeof raw, fmt, ap) < 0)
-		raw[0] = '\0';
+	print_raw(raw, sizeof raw, fmt, ap);
 	va_end(ap);
 	at = strlen(raw);
-	snprintf(raw + at, sizeof raw - at, "%sclass=%s native=%d%s%s where=%s text=\"%s\"",
-		 at == 0 ? "" : " ", rc_name(e->rc), e->native,
-		 e->sqlstate[0] == '\0' ? "" : " sqlstate=", e->sqlstate,
+	snprintf(raw + at, sizeof raw - at,
+		 "%sclass=%s native=%d%s%s where=%s text=" QUOTE "%s" QUOTE, at == 0 ? "" : " ",
+		 rc_name(e->rc), e->native, e->sqlstate[0] == '\0' ? "" : " sqlstate=", e->sqlstate,
 		 e->where == NULL ? "-" : e->where, e->text);
 	log_text(level, event, raw);
 }

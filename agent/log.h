@@ -1,6 +1,7 @@
 /* log.h - levels, sinks and the one line format of the log.
  *
- * A line is an event name and facts as key=value. Bodies never, numbers only through
+ * A line is an event name and facts as key=value or key="value"; quotes of a format delimit, those
+ * of an argument between them get a backslash. Bodies never, numbers only through
  * mask_number(), secrets never, at any level. Any thread may log; log_open(), log_reopen() and
  * log_close() are for the main thread. The same event with the same text repeats at most once a
  * minute, with repeated=N. */

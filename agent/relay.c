@@ -2,7 +2,7 @@
  *
  * Order of a start: journal and lock, database, registration, recovery, lanes, channels, control, ready. The end is the reverse.
  * DIAGNOSTICS (events): relay.start, relay.ready, relay.recovered, relay.stop, relay.waiting, relay.taken_over, relay.frozen,
- * row.crashed, report.dropped, relay.unfrozen, relay.stuck, relay.reload, care.failed, heartbeat.failed, clock.jump. */
+ * row.crashed, report.dropped, relay.unfrozen, relay.stuck, relay.reload, care.failed, heartbeat.failed, lease.lost, clock.jump. */
 #include "config.h"
 #include <errno.h>
 #include <event2/event.h>
@@ -233,7 +233,7 @@ freeze_done(struct db_job *j)
 	}
 	f->wanted = false;
 	log_event(LOG_LEVEL_ERROR, "relay.frozen", "reason=\"%s\" touched=%" PRId64 " text=\"%s\"",
-		  f->reason, f->touched,
+		  f->reason[0] != '\0' ? f->reason : "set by another agent", f->touched,
 		  f->lifted
 			  ? "every listed agent has replayed its journal; claims go on"
 			  : "no new claims before every listed agent has replayed its journal, or: "
@@ -317,6 +317,12 @@ judge_database(struct relay *r, const struct beat_job *b)
 	} else if (b->beat.claim_seq > pipeline_claim_seq(r->pipeline)) {
 		pipeline_set_claim_seq(r->pipeline, b->beat.claim_seq);
 	}
+	if (r->last_after_ms != 0 && b->after_ms - r->last_after_ms > r->conf->times.agent_lease_ms)
+		log_event(LOG_LEVEL_WARN, "lease.lost",
+			  "agent=%s silent_ms=%" PRId64
+			  " text=\"no heartbeat for longer than times.agent_lease: nothing could be "
+			  "claimed, and others may have taken rows over\"",
+			  r->conf->agent.id, b->after_ms - r->last_after_ms);
 	db_gone = b->beat.db_now_ms - r->last_db_now_ms;
 	host_least = b->before_ms - r->last_after_ms;
 	host_most = b->after_ms - r->last_before_ms;

@@ -291,12 +291,31 @@ numbers_are_masked(void **state)
 	assert_false(log_level_parse("loud", &level));
 }
 
+static void
+quotes_of_an_argument_do_not_end_its_value(void **state)
+{
+	struct err e;
+
+	(void)state;
+	log_event(LOG_LEVEL_INFO, "quote.event", "a=1 text=\"%s\" b=%s", "say \"hi\" b=2 \\ \xff",
+		  "x\"y");
+	assert_non_null(strstr(slurp(path),
+			       "quote.event a=1 text=\"say \\\"hi\\\" b=2 \\\\ \\xff\" b=x\"y\n"));
+	(void)err_set(&e, RC_DATA, 7, "here", "agent.id = \"a b\"");
+	log_err(LOG_LEVEL_ERROR, "quote.err", &e, "n=\"%d\"", 3);
+	assert_non_null(
+		strstr(slurp(path),
+		       "n=\"3\" class=DATA native=7 where=here text=\"agent.id = \\\"a b\\\"\"\n"));
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_line_has_stamp_level_thread_event_and_facts,
 						fresh, closed),
+		cmocka_unit_test_setup_teardown(quotes_of_an_argument_do_not_end_its_value, fresh,
+						closed),
 		cmocka_unit_test_setup_teardown(an_error_is_told_with_all_it_knows, fresh, closed),
 		cmocka_unit_test_setup_teardown(
 			nothing_in_a_value_can_end_the_line_or_drive_a_terminal, fresh, closed),
