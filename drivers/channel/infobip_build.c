@@ -1,6 +1,7 @@
 #include "config.h"
 #include "agent/blackbox.h"
 #include "agent/failpoint.h"
+#include "agent/text.h"
 #include "drivers/channel/infobip_codec.h"
 
 #include <errno.h>
@@ -132,6 +133,15 @@ one_message(const struct message *m, enum number_form form)
 	return NULL;
 }
 
+/* What one_message() could not write for want of memory must not end as the message's fault. */
+static bool
+is_sayable(const struct message *m)
+{
+	return text_utf8_check(m->body.p, m->body.n, NULL) &&
+	       text_utf8_check(m->subject.p, m->subject.n, NULL) &&
+	       text_utf8_check(m->from_wire, strlen(m->from_wire), NULL);
+}
+
 enum rc
 infobip_build(struct message *const *m, size_t n, enum number_form form, char **body,
 	      size_t *body_n, size_t *bad, char code[RESULT_CODE_LEN + 1], struct err *e)
@@ -158,6 +168,9 @@ infobip_build(struct message *const *m, size_t n, enum number_form form, char **
 			json_decref(root);
 			json_decref(list);
 			json_decref(options);
+			if (strcmp(code, "2005") == 0 && is_sayable(m[i]))
+				return err_set(e, RC_NOMEM, ENOMEM, "infobip.build",
+					       "no memory for a request of %zu messages", n);
 			return err_set(e, RC_DATA, 0, "infobip.build",
 				       "message %lld cannot be written as a request: text that is "
 				       "not UTF-8, or "
