@@ -845,7 +845,8 @@ static enum rc
 refetch(struct db_stmt *st, unsigned c, struct err *e)
 {
 	struct cell *cell = &st->cells[c];
-	size_t nul = st->sql->cols[c] == 't' ? 1 : 0, have = 0;
+	/* Texts come with a NUL, to bytes take_cell() adds one: room for it is kept in both. */
+	size_t own_nul = st->sql->cols[c] == 't' ? 0 : 1, have = 0;
 
 	if (st->sql->cols[c] == 'i') {
 		if (!SQL_SUCCEEDED(SQLGetData(st->h, (SQLUSMALLINT)(c + 1), SQL_C_SBIGINT, &cell->i,
@@ -857,8 +858,9 @@ refetch(struct db_stmt *st, unsigned c, struct err *e)
 		goto nomem;
 	for (;;) {
 		SQLLEN left = 0;
-		SQLRETURN ret = SQLGetData(st->h, (SQLUSMALLINT)(c + 1), cell_type(st, c),
-					   cell->buf + have, (SQLLEN)(cell->size - have), &left);
+		SQLRETURN ret =
+			SQLGetData(st->h, (SQLUSMALLINT)(c + 1), cell_type(st, c), cell->buf + have,
+				   (SQLLEN)(cell->size - have - own_nul), &left);
 
 		if (ret == SQL_NO_DATA)
 			break;
@@ -868,13 +870,13 @@ refetch(struct db_stmt *st, unsigned c, struct err *e)
 			cell->ind = SQL_NULL_DATA;
 			return RC_OK;
 		}
-		if (left != SQL_NO_TOTAL && (size_t)left + nul <= cell->size - have) {
+		if (left != SQL_NO_TOTAL && (size_t)left < cell->size - have) {
 			have += (size_t)left;
 			break;
 		}
 		/* Cut: the buffer is full but for the NUL. left counts from the start of this
 		 * piece. */
-		have = cell->size - nul;
+		have = cell->size - 1;
 		if (!cell_resize(cell,
 				 left == SQL_NO_TOTAL ? cell->size * 2 : have + (size_t)left + 2))
 			goto nomem;
