@@ -15,6 +15,7 @@
 #include "agent/control.h"
 #include "agent/log.h"
 #include "agent/relay.h"
+#include "agent/text.h"
 
 #define REQUEST_MAX 512
 #define WORDS_MAX 4
@@ -38,10 +39,17 @@ struct connection {
 
 /* ---- the words ---- */
 
+/* A sentence may quote what somebody typed or what stands in a file: JSON takes UTF-8 only. */
 static json_t *
 refused(const char *text)
 {
-	return json_pack("{s:b, s:s}", "ok", false, "error", text);
+	char clean[2048];
+	size_t bad;
+
+	(void)text_copy(clean, sizeof clean, text);
+	while (!text_utf8_check(clean, strlen(clean), &bad))
+		clean[bad] = '?';
+	return json_pack("{s:b, s:s}", "ok", false, "error", clean);
 }
 
 static json_t *
