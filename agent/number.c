@@ -225,6 +225,12 @@ check_own(const struct digits *x, const struct number_rules *r, const char *sign
 		snprintf(national, sizeof national, "0%s", significant);
 		return check_korean(x, national, strlen(national), why);
 	}
+	/* "00..." in national form would be somebody else's number abroad. */
+	if (significant[0] == '0') {
+		snprintf(why, NUMBER_WHY_SIZE, "%s %s begins with too many zeroes", x->column,
+			 x->masked);
+		return false;
+	}
 	return check_international(x, country_of(r), strlen(country_of(r)) + strlen(significant),
 				   why);
 }

@@ -169,6 +169,7 @@ recipients_take_the_form_of_the_wire(void **state)
 		{ "+82 10-1234-5678", "+821012345678", NULL },
 		{ "010-1234-5678", "+491012345678", NULL },
 		{ "012", NULL, "4 digits with its country code" },
+		{ "+49 00171 1234567", NULL, "begins with too many zeroes" },
 	};
 
 	(void)state;
