@@ -71,14 +71,29 @@ endif
 # Fuzz targets: tests/fuzz/fuzz_<thing>.c with LLVMFuzzerTestOneInput(); built by --enable-sanitizer=fuzzer. Each needs its
 # line of LDFLAGS below: the fuzzer brings the main program.
 fuzz_targets = \
+	tests/fuzz/fuzz_conf \
+	tests/fuzz/fuzz_control \
+	tests/fuzz/fuzz_ctl_answer \
+	tests/fuzz/fuzz_db_value \
 	tests/fuzz/fuzz_infobip \
+	tests/fuzz/fuzz_journal \
 	tests/fuzz/fuzz_key \
+	tests/fuzz/fuzz_store \
+	tests/fuzz/fuzz_text \
 	tests/fuzz/fuzz_validate
 
 if ENABLE_FUZZER
 noinst_PROGRAMS += $(fuzz_targets)
 fuzz_ldflags = $(AM_LDFLAGS) -fsanitize=fuzzer
+tests_fuzz_fuzz_conf_LDFLAGS = $(fuzz_ldflags)
+tests_fuzz_fuzz_control_LDFLAGS = $(fuzz_ldflags)
+tests_fuzz_fuzz_ctl_answer_LDFLAGS = $(fuzz_ldflags)
+tests_fuzz_fuzz_ctl_answer_SOURCES = tests/fuzz/fuzz_ctl_answer.c agent/ctl_agent.c agent/ctl_report.c
+tests_fuzz_fuzz_db_value_LDFLAGS = $(fuzz_ldflags)
 tests_fuzz_fuzz_infobip_LDFLAGS = $(fuzz_ldflags)
+tests_fuzz_fuzz_journal_LDFLAGS = $(fuzz_ldflags)
 tests_fuzz_fuzz_key_LDFLAGS = $(fuzz_ldflags)
+tests_fuzz_fuzz_store_LDFLAGS = $(fuzz_ldflags)
+tests_fuzz_fuzz_text_LDFLAGS = $(fuzz_ldflags)
 tests_fuzz_fuzz_validate_LDFLAGS = $(fuzz_ldflags)
 endif
