@@ -1,0 +1,59 @@
+/* hooks_disk.h - the system calls of the journal, sent to disk.c. Included before a source of the agent. */
+#ifndef MTRELAY_HOOKS_DISK_H
+#define MTRELAY_HOOKS_DISK_H
+#include "config.h"
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+int disk_open(const char *path);
+int disk_openat(int dir, const char *name, int flags);
+int disk_close(int fd);
+int disk_fstat(int fd, struct stat *st);
+ssize_t disk_read(int fd, void *p, size_t n);
+ssize_t disk_write(int fd, const void *p, size_t n);
+void *disk_map(int fd);
+struct disk_dir *disk_opendir(int fd);
+struct dirent *disk_readdir(struct disk_dir *d);
+int disk_closedir(struct disk_dir *d);
+int disk_allocate(int fd, int64_t size);
+int disk_sync(int fd);
+int disk_rename(const char *from, int dir, const char *to);
+int disk_unlink(int dir, const char *name);
+FILE *disk_boot_id(void);
+ssize_t disk_random(void *p, size_t n);
+int disk_dup(int fd);
+
+#define open(path, flags) disk_open(path)
+#define openat(dir, name, flags, ...) disk_openat(dir, name, (flags))
+#define close(fd) disk_close(fd)
+#define fstat(fd, st) disk_fstat(fd, st)
+#define read(fd, p, n) disk_read(fd, p, n)
+#define write(fd, p, n) disk_write(fd, p, n)
+#define pread(fd, p, n, at) ((void)(fd), (void)(p), (ssize_t)0)
+#define pwrite(fd, p, n, at) ((void)(fd), (ssize_t)(n))
+#define ftruncate(fd, n) ((void)(fd), 0)
+#define flock(fd, how) ((void)(fd), 0)
+#define mmap(at, n, prot, flags, fd, off) disk_map(fd)
+#define munmap(p, n) ((void)(p), 0)
+#define DIR struct disk_dir
+#define fdopendir(fd) disk_opendir(fd)
+#define readdir(d) disk_readdir(d)
+#define closedir(d) disk_closedir(d)
+#define posix_fallocate(fd, at, n) disk_allocate(fd, n)
+#define fdatasync(fd) disk_sync(fd)
+#define fsync(fd) ((void)(fd), 0)
+#define renameat(dir, from, to_dir, to) disk_rename(from, to_dir, to)
+#define unlinkat(dir, name, flags) disk_unlink(dir, name)
+#define fopen(path, mode) disk_boot_id()
+#define getrandom(p, n, flags) disk_random(p, n)
+#define fcntl(fd, what, arg) disk_dup(fd)
+#endif
