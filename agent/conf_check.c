@@ -206,6 +206,39 @@ conf_set_background(void)
 	is_background = true;
 }
 
+static void
+mix(uint64_t *stamp, uint64_t part)
+{
+	*stamp = (*stamp ^ part) * UINT64_C(0x100000001b3);
+	*stamp ^= *stamp >> 29;
+}
+
+/* Which contents the files of a channel have now, as far as the file system tells. */
+static void
+stamp_files(struct conf *c)
+{
+	struct stat st;
+
+	for (size_t n = 0; n < conf_option_count; n++) {
+		const struct conf_option *o = &conf_options[n];
+
+		if (o->section != CONF_CHANNELS || (o->kind != KIND_FILE && o->kind != KIND_SECRET))
+			continue;
+		for (size_t i = 0; i < c->channel_count; i++) {
+			uint64_t *stamp = &c->channels[i].files_stamp;
+			const char *path = string_of(c, i, o);
+
+			if (path == NULL || stat(path, &st) != 0)
+				continue;
+			mix(stamp, n);
+			mix(stamp, (uint64_t)st.st_ino);
+			mix(stamp, (uint64_t)st.st_size);
+			mix(stamp, (uint64_t)st.st_mtim.tv_sec);
+			mix(stamp, (uint64_t)st.st_mtim.tv_nsec);
+		}
+	}
+}
+
 void
 conf_derive(struct conf *c)
 {
@@ -232,6 +265,7 @@ conf_derive(struct conf *c)
 			c->log.sink = LOG_SINK_SYSLOG;
 		conf_place(c, 0, sink)->is_derived = true;
 	}
+	stamp_files(c);
 }
 
 /* ---- agent and log ---- */
@@ -825,7 +859,7 @@ conf_channel_equal(const struct conf_channel *a, const struct conf_channel *b)
 		if (o->section == CONF_CHANNELS && !same_value(o, (const char *)a, (const char *)b))
 			return false;
 	}
-	return true;
+	return a->files_stamp == b->files_stamp;
 }
 
 static void
