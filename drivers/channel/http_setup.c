@@ -297,6 +297,15 @@ certificate_fault(long verify)
 		       "not know";
 	case X509_V_ERR_CERT_REVOKED:
 		return "its certificate was revoked";
+	case X509_V_ERR_EE_KEY_TOO_SMALL:
+	case X509_V_ERR_CA_KEY_TOO_SMALL:
+		return "the key of its certificate or authority is too weak";
+	case X509_V_ERR_CA_MD_TOO_WEAK:
+		return "the signature of its certificate is too weak";
+	case X509_V_ERR_INVALID_PURPOSE:
+		return "its certificate is not one for a server";
+	case X509_V_ERR_INVALID_CA:
+		return "its certificate was signed by one that may not sign others";
 	default:
 		return NULL;
 	}
