@@ -1,7 +1,8 @@
 """Certificates of the simulator: one published CA, one hidden CA, server certificates of every kind, client pairs.
 
 Files made in the folder: ca.pem (give this one to the client), KIND.pem + KIND.key for KIND in KINDS, client.pem +
-client.key (issued by the published CA), client-bad.pem + client-bad.key (issued by the hidden one).
+client.key (issued by the published CA), client-bad.pem + client-bad.key (issued by the hidden one).  bad() makes more that nobody
+should trust.
 """
 
 import datetime
@@ -10,7 +11,7 @@ import os
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 KINDS = ("good", "expired", "notyet", "selfsigned", "unknownca", "wronghost")
@@ -42,7 +43,7 @@ def _keypem(key):
                              serialization.NoEncryption())
 
 
-def _build(cn, key, issuer_cn, issuer_key, begin, end, san=None, ca=False, client=False):
+def _build(cn, key, issuer_cn, issuer_key, begin, end, san=None, ca=False, client=False, digest=None):
     b = (x509.CertificateBuilder().subject_name(_name(cn)).issuer_name(_name(issuer_cn))
          .public_key(key.public_key()).serial_number(x509.random_serial_number())
          .not_valid_before(begin).not_valid_after(end)
@@ -59,7 +60,49 @@ def _build(cn, key, issuer_cn, issuer_key, begin, end, san=None, ca=False, clien
     if not ca:
         usage = ExtendedKeyUsageOID.CLIENT_AUTH if client else ExtendedKeyUsageOID.SERVER_AUTH
         b = b.add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
-    return b.sign(issuer_key, hashes.SHA256())
+    return b.sign(issuer_key, digest or hashes.SHA256())
+
+
+def bad(folder):
+    """More server certificates under the authority bad-ca.pem: kind -> path of KIND.pem (with its chain; KIND.key beside it)."""
+    os.makedirs(folder, exist_ok=True)
+    now = datetime.datetime.utcnow()
+    begin, end = now - DAY, now + 30 * DAY
+    san = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+    ca_key, middle_key, leaf_key, other_key = _key(), _key(), _key(), _key()
+    weak_key = rsa.generate_private_key(65537, 1024)
+    ca, middle = "mtsim second CA", "mtsim intermediate CA"
+
+    def intermediate(first, last):
+        return _build(middle, middle_key, ca, ca_key, first, last, ca=True)
+
+    def leaf(issuer, issuer_key, **more):
+        more = dict({"key": leaf_key, "first": begin, "last": end}, **more)
+        return _build("localhost", more.pop("key"), issuer, issuer_key, more.pop("first"), more.pop("last"), san=san, **more)
+
+    other = leaf(ca, ca_key, key=other_key)
+    made = {
+        "fine": [leaf(ca, ca_key)],
+        "fine-chain": [leaf(middle, middle_key), intermediate(begin, end)],
+        "past": [leaf(ca, ca_key, first=now - 10 * DAY, last=now - DAY)],
+        "future": [leaf(ca, ca_key, first=now + 5 * DAY)],
+        "self": [leaf("localhost", leaf_key)],
+        "stranger": [leaf("mtsim hidden CA", other_key)],
+        "no-intermediate": [leaf(middle, middle_key)],
+        "old-intermediate": [leaf(middle, middle_key), intermediate(now - 10 * DAY, now - DAY)],
+        "sha1": [leaf(ca, ca_key, digest=hashes.SHA1())],
+        "rsa1024": [leaf(ca, ca_key, key=weak_key)],
+        "client-only": [leaf(ca, ca_key, client=True)],
+        "signed-by-a-server": [leaf("localhost", other_key), other],
+        "other-name": [_build("localhost", leaf_key, ca, ca_key, begin, end, san=[x509.DNSName("other.example.invalid")])],
+    }
+    _write(os.path.join(folder, "bad-ca.pem"), _pem(_build(ca, ca_key, ca, ca_key, begin, end, ca=True)))
+    paths = {}
+    for kind, chain in made.items():
+        paths[kind] = os.path.join(folder, kind + ".pem")
+        _write(paths[kind], b"".join(_pem(c) for c in chain))
+        _write(os.path.join(folder, kind + ".key"), _keypem(weak_key if kind == "rsa1024" else leaf_key), 0o600)
+    return paths
 
 
 def make(folder):
