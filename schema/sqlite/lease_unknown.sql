@@ -1,3 +1,4 @@
--- lease_unknown: bytes of these rows may have left. args: msg_id fence cols: none write: yes
-UPDATE {send} SET status = 3, due_at = strftime('%Y-%m-%d %H:%M:%f', 'now'), fence = fence + 1
+-- lease_unknown: bytes of these rows may have left, until now: a clock that jumped ended the lease, perhaps, and the
+-- quiet time must not be over with it. args: msg_id fence cols: none write: yes
+UPDATE {send} SET status = 3, due_at = strftime('%Y-%m-%d %H:%M:%f', 'now'), last_sent_at = strftime('%Y-%m-%d %H:%M:%f', 'now'), fence = fence + 1
 WHERE msg_id = ? AND fence = ? AND status = 1
