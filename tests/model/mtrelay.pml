@@ -465,6 +465,9 @@ inline apply_report()
 	:: DEAD_ROW(m) -> meet_result()
 	:: !DEAD_ROW(m) && OWN(m, l, g) ->
 		if
+#ifdef BAD_REPORT_DROPPED
+		:: row[m].st == SENDING		/* not accepted yet: unknown */
+#endif
 		:: class == OK -> class = OK; k = g + 1; finish()
 		:: else -> fail_own()
 		fi
@@ -475,11 +478,7 @@ inline apply_report()
 			:: class == OK -> class = OK; k = g + 1; finish()
 			:: else -> fail_older()
 			fi
-#ifdef BAD_REPORT_DROPPED
-		:: row[m].leg < (l) ->
-#else
 		:: row[m].leg < (l) || (row[m].leg == (l) && row[m].key == 0) ->
-#endif
 			kept[m].c = class; kept[m].leg = l; kept[m].gen = g
 		:: else		/* of a leg that is over */
 		fi
@@ -563,7 +562,7 @@ inline apply_unknown()
 
 /* After a database went back fences come again: who says that nothing left, or that it is not to be sent, must also be the
  * owner. */
-#ifdef GAP_OWNER
+#if defined(GAP_OWNER) || defined(BAD_NO_FENCE)
 #define IS_MINE(a, m) 1
 #else
 #define IS_MINE(a, m) (row[m].owner == (a))
@@ -758,6 +757,19 @@ inline give_back()
 /* A lease lasts many heartbeats: by the time that somebody looks at an UNKNOWN row the claim counter is known. */
 #define CAN_LOOK(a, m) (IS_RUNNING(a) && seq[a] >= db_seq[a] && row[m].st == UNKNOWN && OURS(m) && IS_IDLE(a, m))
 
+/* The database has lost commits that an agent saw, and that agent did not say so yet. Assumed: nothing expires or is cancelled in
+ * these few seconds. */
+#if ROLLBACKS > 0
+#define UNNOTICED (seen[0] > db_seq[0] || seen[NA - 1] > db_seq[NA - 1])
+#else
+#define UNNOTICED 0
+#endif
+#ifdef GAP_WALK
+#define MAY_EXPIRE (!UNNOTICED)
+#else
+#define MAY_EXPIRE (!UNNOTICED && !frozen)
+#endif
+
 /* No attempt with this key is under way any more; NA is 1 or 2. */
 #define ON_ITS_WAY(a, m, l, g) (mem[I(a, m)].gen == (g) && mem[I(a, m)].leg == (l) && \
 	(mem[I(a, m)].answer == FLYING || (mem[I(a, m)].where == CLAIMED && !mem[I(a, m)].late)))
@@ -853,15 +865,15 @@ end:	do
 	:: d_step { IS_RUNNING(aa) && mem[I(aa, mm)].where == CLAIMED ->
 		AT; give_back() }
 	/* refused by our own rules, or cancelled; that is judged right after the claim */
-	:: d_step { IS_RUNNING(aa) && mem[I(aa, mm)].where == CLAIMED && !mem[I(aa, mm)].late ->
+	:: d_step { IS_RUNNING(aa) && mem[I(aa, mm)].where == CLAIMED && !mem[I(aa, mm)].late && !UNNOTICED ->
 		AT;
 		if
 		:: HAS_FENCE(m, MEM.fence) && IS_MINE(a, m) && OWN(m, MEM.leg, MEM.gen) -> fail_by_rule()
 		:: else
 		fi;
 		forget() }
-	/* the channel cannot send it at all, and found out before the wire */
-	:: d_step { IS_RUNNING(aa) && mem[I(aa, mm)].where == CLAIMED && !mem[I(aa, mm)].again ->
+	/* the channel cannot send it at all, and found out before the wire and in time */
+	:: d_step { IS_RUNNING(aa) && mem[I(aa, mm)].where == CLAIMED && !mem[I(aa, mm)].again && !mem[I(aa, mm)].late ->
 		AT; l = MEM.leg; g = MEM.gen; f = MEM.fence; t = MEM.try;
 		if
 		:: DEAD_ROW(m) || IS_MINE(a, m) || row[m].fence != f -> apply_refusal()
@@ -939,21 +951,6 @@ end:	do
 
 /* ---- care: what any agent does for any row, by the clock of the database ---- */
 
-#if ROLLBACKS > 0
-#define IS_AHEAD(a, m) (IS_LOST(a, m) || (mem[I(a, m)].where == CLAIMED && !mem[I(a, m)].late && \
-	!(row[m].st == SENDING && row[m].fence == mem[I(a, m)].fence)))
-#define UNNOTICED(m) (IS_AHEAD(0, m) || IS_AHEAD(NA - 1, m))
-#else
-#define UNNOTICED(m) 0
-#endif
-
-/* Assumed: nothing expires or is cancelled in the few seconds between lost commits and the heartbeat that notices. */
-#ifdef GAP_WALK
-#define MAY_EXPIRE(m) (frozen || !UNNOTICED(m))
-#else
-#define MAY_EXPIRE(m) (!frozen && !UNNOTICED(m))
-#endif
-
 proctype Care(byte mm)
 {
 end:	do
@@ -979,7 +976,7 @@ end:	do
 #endif
 		finish() }
 	/* expired unsent, or cancelled */
-	:: d_step { (row[mm].st == READY || row[mm].st == DEFERRED) && OURS(mm) && MAY_EXPIRE(mm) ->
+	:: d_step { (row[mm].st == READY || row[mm].st == DEFERRED) && OURS(mm) && MAY_EXPIRE ->
 		m = mm; fail_by_rule() }
 	/* an outcome that could not be written before */
 	:: d_step { row[mm].st == HELD && row[mm].pend != 0 && !refusing -> m = mm; class = row[m].pend; k = 0; finish() }
