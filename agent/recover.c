@@ -119,6 +119,17 @@ touch(struct store *st, const struct store_row *row, const struct journal_mark *
 	return rc;
 }
 
+/* Is the row of this id the message of the attempt, or one that got the id after the database went back? */
+static enum rc
+is_same(struct store *st, const struct store_row *row, const struct journal_mark *m, bool *same,
+	struct err *e)
+{
+	*same = true;
+	if (strcmp(row->client_key, m->client_key) == 0)
+		return RC_OK;
+	return store_is_message(st, m->msg_id, m->client_key, same, e);
+}
+
 static enum rc
 replay_attempt(struct todo *t, const struct kept_attempt *a, const struct conf *c,
 	       struct recovered *out)
@@ -129,10 +140,14 @@ replay_attempt(struct todo *t, const struct kept_attempt *a, const struct conf *
 	int64_t delay_ms = a->mark.is_resend ? c->times.quiet_time_ms : c->times.unknown_look_ms;
 	/* An answer that ends the process is none. */
 	bool has_answer = a->has_answer && !blackbox_shuns(mark.msg_id, 0);
-	bool found;
+	bool found, same = true;
 
 	t->rc = store_row_read(t->st, mark.msg_id, &row, &found, t->e);
-	if (t->rc != RC_OK)
+	if (t->rc == RC_OK && found)
+		t->rc = is_same(t->st, &row, &mark, &same, t->e);
+	if (t->rc == RC_OK && !same)
+		t->rc = journal_settled(t->j, &a->mark, 1, t->e);
+	if (t->rc != RC_OK || !same)
 		return t->rc;
 	if (found && is_lost_commit(&row, &mark)) {
 		/* The database has even lost the claim: first the row learns that it was touched. */
@@ -300,13 +315,16 @@ recover_lost_commits(struct store *st, const struct journal_mark *marks, size_t 
 	struct store_row row;
 	int64_t fence;
 	size_t i;
-	bool found;
+	bool found, same;
 	enum rc rc = RC_OK;
 
 	*touched = 0;
 	for (i = 0; i < n && rc == RC_OK; i++) {
 		rc = store_row_read(st, marks[i].msg_id, &row, &found, e);
 		if (rc != RC_OK || !found || !is_lost_commit(&row, &marks[i]))
+			continue;
+		rc = is_same(st, &row, &marks[i], &same, e);
+		if (rc != RC_OK || !same)
 			continue;
 		rc = touch(st, &row, &marks[i], delay_ms, &fence, e);
 		if (rc == RC_OK)

@@ -375,7 +375,8 @@ beat_done(struct db_job *j)
 
 		snprintf(again, sizeof again, "%s", behind != NULL ? behind + 2 : "");
 		freeze(r, again);
-	} else if (!r->freeze.wanted && b->beat.is_frozen && !r->is_frozen) {
+	} else if (!r->freeze.wanted && b->beat.is_frozen &&
+		   (!r->is_frozen || b->beat.owes_replay)) {
 		log_event(LOG_LEVEL_WARN, "relay.frozen", "reason=\"set by another agent\"");
 		freeze(r, "");
 	} else if (!r->freeze.wanted && !b->beat.is_frozen && r->is_frozen) {

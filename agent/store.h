@@ -81,6 +81,7 @@ struct store_beat {
 	/* answers */
 	bool is_ours; /* false: another incarnation took this id, this process must end */
 	bool is_frozen;
+	bool owes_replay;  /* to this freeze, also when one ended and another began in between */
 	int64_t claim_seq; /* as the database has it, raised by this heartbeat */
 	int64_t db_now_ms; /* the database's clock, ms since 1970 */
 	char identity[128];
@@ -217,6 +218,10 @@ enum rc store_row_read(struct store *s, int64_t msg_id, struct store_row *row, b
 /* A line of mt_history about a row that is still there, by this agent; nothing about another one. */
 enum rc store_note(struct store *s, int64_t msg_id, const char *event, const char *reason,
 		   struct err *e) MUST_USE;
+/* Is the row the message that the key was made for? After the database went back to an older copy its id may
+ * have been given to another one. True also for a key that is none of ours. */
+enum rc store_is_message(struct store *s, int64_t msg_id, const char *client_key, bool *is,
+			 struct err *e) MUST_USE;
 /* Rows in UNKNOWN whose next look is due, ours or of agents whose lease is over (they become ours); their next look moves
  * half a row lease on so that nobody else takes them meanwhile. */
 enum rc store_take_unknown(struct store *s, struct store_row *rows, size_t max, size_t *n,

@@ -512,6 +512,29 @@ store_row_read(struct store *s, int64_t msg_id, struct store_row *row, bool *fou
 	return rc;
 }
 
+enum rc
+store_is_message(struct store *s, int64_t msg_id, const char *client_key, bool *is, struct err *e)
+{
+	const struct db_value args[] = { v_int(s->cfg->body_cap_bytes), v_int(msg_id) };
+	const struct db_value *c = s->cols;
+	struct key_parts key, own;
+	char created_at[32];
+	bool found;
+	enum rc rc;
+
+	*is = true;
+	if (!key_decode(client_key, strlen(client_key), &key))
+		return RC_OK;
+	rc = store_one(s, "row_words", args, COUNT_OF(args), &found, e);
+	if (rc != RC_OK || !found)
+		return rc;
+	(void)store_col_text(&c[0], created_at, sizeof created_at);
+	if (c[3].type == DB_NULL || !key_decode(c[3].p, c[3].n, &own))
+		own.fingerprint = key_fingerprint(created_at, c[1].p, c[1].n, c[2].p, c[2].n);
+	*is = own.fingerprint == key.fingerprint;
+	return RC_OK;
+}
+
 static enum rc
 take_rows(struct store *s, const struct candidate *c, size_t n, bool *taken, struct err *e)
 {

@@ -101,6 +101,7 @@ schema_sql += \
 	schema/mysql/result_same.sql \
 	schema/mysql/row_by_provider.sql \
 	schema/mysql/row_state.sql \
+	schema/mysql/row_words.sql \
 	schema/mysql/schema_version.sql \
 	schema/mysql/schema_version_set.sql \
 	schema/mysql/session.sql \
@@ -220,6 +221,7 @@ schema_sql += \
 	schema/postgresql/result_same.sql \
 	schema/postgresql/row_by_provider.sql \
 	schema/postgresql/row_state.sql \
+	schema/postgresql/row_words.sql \
 	schema/postgresql/schema_version.sql \
 	schema/postgresql/schema_version_set.sql \
 	schema/postgresql/session.sql \
@@ -340,6 +342,7 @@ schema_sql += \
 	schema/sqlite/result_same.sql \
 	schema/sqlite/row_by_provider.sql \
 	schema/sqlite/row_state.sql \
+	schema/sqlite/row_words.sql \
 	schema/sqlite/schema_version.sql \
 	schema/sqlite/schema_version_set.sql \
 	schema/sqlite/session.sql \

@@ -1,0 +1,2 @@
+-- row_words: what a client key is made of. args: cap msg_id cols: tttt write: no
+SELECT CAST(created_at AS TEXT) AS created_text, recipient AS recipient, SUBSTR(body, 1, CAST(? AS INT)) AS body_cut, client_key FROM {send} WHERE msg_id = ?
