@@ -116,7 +116,7 @@ struct relay {
 	char started_at[32];
 	int64_t started_ms;
 	int64_t last_count_ms;
-	int64_t last_db_now_ms, last_before_ms, last_after_ms;
+	int64_t last_beat_seq, last_db_now_ms, last_before_ms, last_after_ms;
 	int64_t waiting, unknown, held, oldest_due_ms;
 	bool is_frozen, is_draining, is_quitting, database_ok;
 	sigset_t waiting_signals; /* blocked until the loop handles them */
@@ -307,22 +307,24 @@ judge_database(struct relay *r, const struct beat_job *b)
 			"the database is another one than before (a fail-over or a restored copy)");
 		snprintf(r->identity, sizeof r->identity, "%s", b->beat.identity);
 		freeze(r, text);
-	} else if (b->beat.claim_seq < b->expected_seq) {
+	} else if (b->beat.claim_seq < b->expected_seq || b->beat.beat_seq <= r->last_beat_seq) {
 		snprintf(text, sizeof text,
 			 "the database has lost acknowledged commits (claim counter %" PRId64
-			 ", was %" PRId64 ")",
-			 b->beat.claim_seq, b->expected_seq);
+			 ", was %" PRId64 "; heartbeats %" PRId64 ", were %" PRId64 ")",
+			 b->beat.claim_seq, b->expected_seq, b->beat.beat_seq,
+			 r->last_beat_seq + 1);
 		pipeline_set_claim_seq(r->pipeline, b->beat.claim_seq);
 		freeze(r, text);
 	} else if (b->beat.claim_seq > pipeline_claim_seq(r->pipeline)) {
 		pipeline_set_claim_seq(r->pipeline, b->beat.claim_seq);
 	}
 	if (r->last_after_ms != 0 && b->after_ms - r->last_after_ms > r->conf->times.agent_lease_ms)
-		log_event(LOG_LEVEL_WARN, "lease.lost",
-			  "agent=%s silent_ms=%" PRId64
-			  " text=\"no heartbeat for longer than times.agent_lease: nothing could be "
-			  "claimed, and others may have taken rows over\"",
-			  r->conf->agent.id, b->after_ms - r->last_after_ms);
+		log_event(
+			LOG_LEVEL_WARN, "lease.lost",
+			"agent=%s silent_ms=%" PRId64
+			" text=\"no heartbeat for longer than times.agent_lease: nothing could be "
+			"claimed, and others may have taken rows over\"",
+			r->conf->agent.id, b->after_ms - r->last_after_ms);
 	db_gone = b->beat.db_now_ms - r->last_db_now_ms;
 	host_least = b->before_ms - r->last_after_ms;
 	host_most = b->after_ms - r->last_before_ms;
@@ -334,6 +336,7 @@ judge_database(struct relay *r, const struct beat_job *b)
 		log_event(LOG_LEVEL_WARN, "clock.jump", "forward_s=%" PRId64,
 			  (db_gone - host_most) / 1000);
 	}
+	r->last_beat_seq = b->beat.beat_seq;
 	r->last_db_now_ms = b->beat.db_now_ms;
 	r->last_before_ms = b->before_ms;
 	r->last_after_ms = b->after_ms;
@@ -405,7 +408,7 @@ on_beat(evutil_socket_t fd, short what, void *arg)
 	b->beat.count = r->last_count_ms == 0 || now - r->last_count_ms >= COUNT_EVERY_MS;
 	if (b->beat.count)
 		r->last_count_ms = now;
-	b->expected_seq = pipeline_claim_seq(r->pipeline) + 1; /* this heartbeat is counted, too */
+	b->expected_seq = pipeline_claim_seq(r->pipeline);
 	b->r = r;
 	b->busy = true;
 	b->db.run = beat_run;
@@ -1236,8 +1239,7 @@ stop(struct relay *r)
 	lane_stop(r->sync);
 	/* A clean end frees the agent id at once; when the database does not answer, the lease does it later. */
 	if (r->status == EX_OK && r->registration.incarnation > 0 && r->database_ok &&
-	    !r->beat.busy &&
-	    store_open(&r->setup.cfg, &st, &e) == RC_OK) {
+	    !r->beat.busy && store_open(&r->setup.cfg, &st, &e) == RC_OK) {
 		if (store_sign_off(st, &e) != RC_OK)
 			log_err(LOG_LEVEL_WARN, "relay.stop", &e, "text=\"cannot sign off\"");
 		store_close(st);
@@ -1296,6 +1298,7 @@ relay_run(const char *conf_path, struct conf *conf)
 		notify_status("running");
 		log_event(LOG_LEVEL_INFO, "relay.ready", "agent=%s dialect=%s", conf->agent.id,
 			  r->dialect);
+		supervise_alive(); /* watched from here on: the first turn may be the one that does not end */
 		event_base_dispatch(r->base);
 	} else if (r->is_quitting) {
 		log_event(LOG_LEVEL_INFO, "relay.stop", "text=\"asked to end while waiting\"");
