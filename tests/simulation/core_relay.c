@@ -17,6 +17,7 @@ enum rc sim_schema_check(unsigned *fails);
 #define sigprocmask(how, set, old) ((void)(how))
 #define signal(number, what) ((void)(number))
 #define _exit(status) sim_exit(status)
+#define nanosleep(ts, left) sleep_ms((ts)->tv_sec * 1000 + (ts)->tv_nsec / 1000000)
 #define gethostname(p, n) ((void)snprintf(p, n, "host"), 0)
 #define pipeline_new sim_pipeline_new
 #define schema_check(db, say, ctx, fails, e) ((void)(say), sim_schema_check(fails))

@@ -29,6 +29,7 @@ struct db_stmt {
 	sqlite3_stmt *h;
 	unsigned ncols;
 	bool has_rows, has_first;
+	bool is_figure;
 };
 
 struct db_session {
@@ -180,6 +181,15 @@ made_to_fail(struct db_session *s, enum tx_call call, enum rc rc, const char *wh
 }
 
 /* ---- the driver ---- */
+
+/* Figures for people, and a look for what the simulated application never does (to write the agent's columns, odd types): most of
+ * a quiet agent's time. */
+static bool
+is_figure(const char *name)
+{
+	return strcmp(name, "queue_oldest") == 0 || strncmp(name, "foreign_", 8) == 0 ||
+	       strncmp(name, "type_n", 6) == 0 || strcmp(name, "type_rows") == 0;
+}
 
 static enum rc
 process_init(struct err *e)
@@ -350,6 +360,7 @@ prepare(struct db_session *s, const struct db_sql *sql, struct db_stmt **out, st
 	st->sql = sql;
 	st->h = h;
 	st->ncols = (unsigned)strlen(sql->cols);
+	st->is_figure = is_figure(sql->name);
 	st->next = s->stmts;
 	s->stmts = st;
 	*out = st;
@@ -408,6 +419,12 @@ exec(struct db_stmt *st, const struct db_value *args, int64_t *affected, struct 
 
 	if (rc != RC_OK)
 		return rc;
+	if (st->is_figure) {
+		st->has_rows = false;
+		if (affected != NULL)
+			*affected = 0;
+		return RC_OK;
+	}
 	order = before(st->s, false, &after);
 	if (order != RC_OK && !after)
 		return made_to_fail(st->s, call, order, st->sql->name, e);

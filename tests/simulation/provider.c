@@ -87,6 +87,7 @@ static unsigned provider_count;
 static struct record records[RECORDS_MAX];
 static size_t record_count;
 static struct waiting reports[REPORTS_MAX];
+static size_t report_most; /* places that were ever used in this schedule */
 static struct truth truths[MESSAGES_MAX];
 static struct {
 	char key[CLIENT_KEY_LEN + 1];
@@ -119,7 +120,7 @@ providers_next_ms(void)
 	int64_t least = INT64_MAX;
 	size_t i;
 
-	for (i = 0; i < REPORTS_MAX; i++)
+	for (i = 0; i < report_most; i++)
 		if (reports[i].is_used && reports[i].due_ms < least)
 			least = reports[i].due_ms;
 	return least;
@@ -143,7 +144,8 @@ providers_begin(unsigned n, const struct provider_plan *plans)
 		providers[i].next_id = 1;
 	}
 	record_count = key_count = 0;
-	memset(reports, 0, sizeof reports);
+	memset(reports, 0, report_most * sizeof *reports);
+	report_most = 0;
 	memset(truths, 0, sizeof truths);
 }
 
@@ -181,6 +183,8 @@ put_report(int provider, int64_t due_ms, const struct report *r)
 	for (i = 0; i < REPORTS_MAX; i++)
 		if (!reports[i].is_used) {
 			reports[i] = (struct waiting){ true, provider, due_ms, *r };
+			if (report_most <= i)
+				report_most = i + 1;
 			return;
 		}
 	violation("the simulation is out of places for reports");
@@ -662,7 +666,7 @@ on_poll(evutil_socket_t fd, short what, void *arg)
 	}
 	if (!providers[c->provider].is_up || c->is_draining || c->page_out)
 		return;
-	for (i = 0; i < REPORTS_MAX && n < PAGE_MAX; i++)
+	for (i = 0; i < report_most && n < PAGE_MAX; i++)
 		if (reports[i].is_used && reports[i].provider == c->provider &&
 		    reports[i].due_ms <= W.now_ms) {
 			page[n++] = reports[i].r;

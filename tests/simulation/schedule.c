@@ -80,10 +80,10 @@ draw_conf(void)
 	conf_defaults(c);
 	c->database.driver = "sim";
 	c->database.accept_weak_durability = true; /* a database in memory */
-	c->times.heartbeat_ms = between(5 * SECOND, 12 * SECOND);
+	c->times.heartbeat_ms = between(6 * SECOND, 15 * SECOND);
 	c->times.agent_lease_ms = c->times.heartbeat_ms * (3 + pick(4));
-	c->times.care_pass_ms = between(10 * SECOND, 40 * SECOND);
-	c->times.idle_poll_ms = between(1 * SECOND, 8 * SECOND);
+	c->times.care_pass_ms = between(12 * SECOND, 50 * SECOND);
+	c->times.idle_poll_ms = between(2 * SECOND, 12 * SECOND);
 	c->limits.journal_segment_bytes = segments[pick(3)];
 	c->limits.journal_keep = (int64_t)pick(3);
 	c->limits.batch = 1 + pick(8);
@@ -468,7 +468,7 @@ draw(void)
 	W.agent_count = agent_counts[pick(10)];
 	plan.message_count = 1 + pick(6);
 	plan.provider_count = chance(2500) ? 2 : 1;
-	plan.end_ms = W.now_ms + between(40 * SECOND, 4 * MINUTE);
+	plan.end_ms = W.now_ms + between(25 * SECOND, chance(7000) ? 90 * SECOND : 4 * MINUTE);
 	plan.crashes = chance(6500);
 	plan.crash_range = chance(5000) ? 120 : 700;
 	plan.db_faults = chance(5000);
@@ -536,7 +536,8 @@ leap(int64_t not_after_ms)
 	gap = table_gap_ms();
 	if (gap >= 0 && W.now_ms + gap < to)
 		to = W.now_ms + gap;
-	if (to == INT64_MAX || to - W.now_ms < LEAP_LEAST)
+	/* Nothing to wait for: this is the rest. */
+	if (to == not_after_ms || to - W.now_ms < LEAP_LEAST)
 		return;
 	to -= between(0, 3 * SECOND);
 	trace(NULL, "time leaps", to - W.now_ms, 0);
@@ -766,7 +767,7 @@ schedule_run(uint64_t seed)
 	}
 	calm_down();
 	rest_until = W.now_ms + REST_MOST;
-	while (!is_over() && W.now_ms < rest_until && !at_rest()) {
+	while (!is_over() && W.now_ms < rest_until && (W.steps % 16 != 0 || !at_rest())) {
 		leap(rest_until);
 		(void)world_step(rest_until);
 	}
