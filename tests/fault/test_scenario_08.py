@@ -1,0 +1,84 @@
+"""Scenario 8: an agent is frozen at a fault point behind the claim, for longer than every lease; another one finishes its work; then it
+thaws.
+
+No phone gets a message twice, and what the one that comes back wants to write is refused by the fence (settle.stale, wire.late in its
+log).  A frozen agent may hold a transaction open: the server ends it (database.statement_timeout), so that the other one is not
+kept waiting for the rows; SQLite has one lock for all and no server that could, there the other one waits.
+"""
+
+import random
+import re
+import signal
+import time
+
+import pytest
+
+from lib import proof
+from lib.crew import HELD, Crew
+from lib.refusing import Refusing
+from lib.wait import wait_until
+from test_sweep import Sweep, names, spec
+
+# Nothing is claimed yet.
+BEFORE = ("register_", "recover_")
+# The one whose answer comes too late for certain.
+SHOWS_THE_FENCE = "answer_after_mark"
+LEASES_S = 3.0
+
+
+def in_transaction(point):
+    return point.endswith("_before_commit") or point in ("row_read", "row_judge", "row_settle")
+
+
+class Freeze(Sweep):
+    def __init__(self, make, database, sim):
+        Crew.__init__(self, make, database, sim, 2, extra={"database": {"statement_timeout": "2s"}})
+        self.hits = 0
+        self.refusing = Refusing(database)
+        self.refused_writes = 0
+
+    def freeze(self, point):
+        """One agent stands still at the point, the other one does everything, the first one wakes up."""
+        a, b = self[self.hits % 2], self[1 - self.hits % 2]
+        for one in self:
+            if one.alive():
+                one.stop()
+        self.trouble()
+        self.insert(60)
+        self.arm(a, spec(point, "stall=700"))
+        self.until_hit(a, {point})
+        a.signal(signal.SIGSTOP)
+        frozen_at = time.monotonic()
+        self.sim.clear_rules()
+        b.start(wait=self.database.kind != "sqlite" or not in_transaction(point))
+        if not (self.database.kind == "sqlite" and in_transaction(point)):
+            self.wait_done(b, point)
+        time.sleep(max(0.0, frozen_at + LEASES_S - time.monotonic()))   # past the leases, also with nothing to wait for
+        a.signal(signal.SIGCONT)
+        self.wait_ready(b)
+        self.insert(10)
+        self.wait_rows("status NOT IN (2, 4)", 60)
+        late = len(re.findall(r" (?:settle\.stale|wire\.late) ", a.log()[a.mark:]))
+        self.refused_writes += late
+        print("%-24s %2d refused" % (point, late))
+        return late
+
+    def wait_done(self, b, point):
+        where = "status <> 2 AND NOT (%s) AND pend_class IS NULL" % HELD
+        wait_until(lambda: self.database.count("send", where) == 0, 40, "the other one to finish all (%s)" % point,
+                   fail=b.dead_text)
+
+
+def test_frozen_and_thawed(failpoints, database, sim, agent):
+    if database.kind != "mariadb" and not proof.long_form():
+        pytest.skip("the slice is done on MariaDB")
+    seed = proof.seed()
+    rng = random.Random(seed)
+    points = [p for p in names() if not p.startswith(BEFORE)]
+    if not proof.long_form():
+        points = [SHOWS_THE_FENCE] + rng.sample([p for p in points if p != SHOWS_THE_FENCE], 2)
+    crew = Freeze(agent, database, sim)
+    late = {point: crew.freeze(point) for point in points}
+    assert late[SHOWS_THE_FENCE] > 0, "nothing that came too late was refused"
+    proof.record("scenario 8", database.kind, seed, freezes=len(points), refused=crew.refused_writes)
+    crew.end("freeze", seed)
