@@ -73,7 +73,7 @@ CONTROL PORT (JSON; GET unless named)
   /truth?id=I, /truth?offset=N
   POST /reports/inject {"messageId", "status", "error", "delay_ms", "phone", "lied"}; POST /reports/pause, /reports/resume
   POST /listen {"open": false, "ms": 500}; POST /connections/close {"how": "rst"}
-  /requests[?since=N&path=P]; DELETE /requests
+  /requests[?since=N&path=P] (with the messageIds of requests of 50 messages at most); DELETE /requests
   settings: report_delay_ms answer_delay_ms log_delay_ms (until a message shows in the logs) dedupe (forever, off or
   seconds) rejected_ids (taken or free) truth_text (full or digest) balance currency magic max_messages_per_s
   max_requests_per_s logs_per_minute max_batch window_h

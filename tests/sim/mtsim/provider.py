@@ -279,6 +279,8 @@ class Provider:
                 self.stats["bad_requests"] += 1
                 return bad
             req.entry["items"] = len(items)
+            if len(items) <= 50:
+                req.entry["ids"] = [i[1] for i in items]
             self.stats["items_in"] += len(items)
             if len(items) > self.stats["largest_batch"]:
                 self.stats["largest_batch"] = len(items)
