@@ -321,6 +321,12 @@ pipeline_set_claim_seq(struct pipeline *p, int64_t seq)
 	p->claim_not_before_ms = 0;
 }
 
+void
+pipeline_set_beat_seq(struct pipeline *p, int64_t seq)
+{
+	p->beat_seq = seq;
+}
+
 int64_t
 pipeline_claim_seq(const struct pipeline *p)
 {

@@ -355,6 +355,7 @@ claim_some(struct pipeline *p)
 			cj->queue_at = at;
 			cj->claim = (struct store_claim){ .queue = p->queues[at],
 							  .claim_seq = p->claim_seq,
+							  .beat_seq = p->beat_seq,
 							  .out = cj->claim.out };
 			cj->claim.want = (unsigned)(room < (size_t)p->conf->limits.batch
 							    ? room

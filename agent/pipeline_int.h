@@ -135,8 +135,8 @@ struct pipeline {
 	struct claim_job claim;
 	bool claim_busy;
 	bool claim_unsure;
-	int64_t claim_seq;
-	size_t claim_most; /* rows of one claim: fewer after their texts did not fit */
+	int64_t claim_seq, beat_seq; /* that the database has acknowledged */
+	size_t claim_most;	     /* rows of one claim: fewer after their texts did not fit */
 	int64_t claim_not_before_ms;
 	int64_t claim_backoff_ms;
 	struct event *poll;

@@ -337,6 +337,7 @@ judge_database(struct relay *r, const struct beat_job *b)
 			  (db_gone - host_most) / 1000);
 	}
 	r->last_beat_seq = b->beat.beat_seq;
+	pipeline_set_beat_seq(r->pipeline, b->beat.beat_seq);
 	r->last_db_now_ms = b->beat.db_now_ms;
 	r->last_before_ms = b->before_ms;
 	r->last_after_ms = b->after_ms;

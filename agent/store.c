@@ -474,6 +474,7 @@ store_heartbeat(struct store *s, struct store_beat *b, struct err *e)
 		b->is_frozen = s->cols[1].n > 0 && s->cols[1].p[0] == 'Y';
 		b->db_now_ms = s->cols[2].i;
 		b->owes_replay = s->cols[3].i == 1;
+		b->beat_seq = s->cols[4].i;
 	}
 	rc = read_identity(s, b->identity, sizeof b->identity, e);
 	if (rc == RC_OK && b->count)

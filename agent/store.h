@@ -82,7 +82,8 @@ struct store_beat {
 	bool is_ours; /* false: another incarnation took this id, this process must end */
 	bool is_frozen;
 	bool owes_replay;  /* to this freeze, also when one ended and another began in between */
-	int64_t claim_seq; /* as the database has it, raised by this heartbeat */
+	int64_t claim_seq; /* as the database has it */
+	int64_t beat_seq;  /* counts the heartbeats, this one, too */
 	int64_t db_now_ms; /* the database's clock, ms since 1970 */
 	char identity[128];
 	int64_t waiting, unknown, held; /* counted up to 100000 */
@@ -108,7 +109,8 @@ enum rc store_peek(struct store *s, const struct store_queue *q, size_t n, bool 
 struct store_claim {
 	struct store_queue queue;
 	unsigned want;
-	int64_t claim_seq;    /* what we remember at least; the transaction raises it by one */
+	int64_t claim_seq;    /* what we remember; the transaction raises it by one */
+	int64_t beat_seq;     /* the same of heartbeats */
 	struct batch *batch;  /* where messages and texts go */
 	struct message **out; /* want places */
 	/* Called in this thread for each message before its key is written: runs the rules, sets

@@ -380,13 +380,13 @@ by_int(const void *a, const void *b)
 }
 
 static enum rc
-pick(struct store *s, const struct store_claim *c, size_t want, struct db_value *ids, size_t *n,
-     struct err *e)
+pick(struct store *s, const char *how, const struct store_claim *c, size_t want,
+     struct db_value *ids, size_t *n, struct err *e)
 {
 	const struct db_value args[] = { store_v_text(msg_type_name(c->queue.type)),
 					 v_int(c->queue.priority), v_int((int64_t)want) };
 	bool more = true;
-	enum rc rc = store_run(s, "claim_pick", args, COUNT_OF(args), NULL, e);
+	enum rc rc = store_run(s, how, args, COUNT_OF(args), NULL, e);
 
 	*n = 0;
 	while (rc == RC_OK) {
@@ -453,7 +453,7 @@ static enum rc
 raise_seq(struct store *s, const struct store_claim *c, bool *raised, struct err *e)
 {
 	const struct db_value args[] = { store_v_text(s->cfg->agent_id), v_int(s->cfg->incarnation),
-					 v_int(c->claim_seq) };
+					 v_int(c->claim_seq), v_int(c->beat_seq) };
 	int64_t affected = 0;
 	enum rc rc = store_run(s, "claim_seq", args, COUNT_OF(args), &affected, e);
 
@@ -498,7 +498,15 @@ store_claim(struct store *s, struct store_claim *c, struct err *e)
 	c->seq_mismatch = false;
 	if (!in_one) {
 		/* Outside of the transaction: an empty queue costs no write. */
-		rc = pick(s, c, n, ids, &n, e);
+		bool around = s->claim_around_ms > clock_mono_ms();
+		size_t want = n;
+
+		rc = pick(s, around ? "claim_pick_free" : "claim_pick", c, want, ids, &n, e);
+		/* SKIP LOCKED is younger than some servers. */
+		if (around && (rc == RC_CONFIG || rc == RC_DATA)) {
+			s->claim_around_ms = -1; /* not here */
+			rc = pick(s, "claim_pick", c, want, ids, &n, e);
+		}
 		if (rc != RC_OK)
 			return rc;
 		c->candidates = (unsigned)n;
@@ -508,9 +516,15 @@ store_claim(struct store *s, struct store_claim *c, struct err *e)
 	rc = store_begin(s, e);
 	if (rc != RC_OK)
 		return rc;
-	rc = claim_in_tx(s, c, in_one ? NULL : ids, n, &got, e);
+	rc = claim_in_tx(s, c, in_one ? NULL : ids, n, &got, &why);
 	if (rc != RC_OK || s->in_tx)
 		store_rollback(s);
+	/* A customer's transaction holds the head of the queue: what lies behind it does not wait. */
+	if (rc == RC_AGAIN && store_is_locked(&why) && store_has(s, "claim_pick_free") &&
+	    s->claim_around_ms >= 0)
+		s->claim_around_ms = clock_mono_ms() + AROUND_MS;
+	if (rc != RC_OK && e != NULL)
+		*e = why;
 	if (rc != RC_OK)
 		return rc;
 	/* No statement promises an order of what it marked. */

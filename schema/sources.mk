@@ -49,6 +49,7 @@ schema_sql += \
 	schema/mysql/claim_key_set.sql \
 	schema/mysql/claim_mark.sql \
 	schema/mysql/claim_pick.sql \
+	schema/mysql/claim_pick_free.sql \
 	schema/mysql/claim_seq.sql \
 	schema/mysql/close_due.sql \
 	schema/mysql/code_set.sql \
@@ -72,6 +73,7 @@ schema_sql += \
 	schema/mysql/lease_over.sql \
 	schema/mysql/lease_unknown.sql \
 	schema/mysql/list_own.sql \
+	schema/mysql/lockable.sql \
 	schema/mysql/look.sql \
 	schema/mysql/message_read.sql \
 	schema/mysql/meta_read.sql \
@@ -192,6 +194,7 @@ schema_sql += \
 	schema/postgresql/lease_over.sql \
 	schema/postgresql/lease_unknown.sql \
 	schema/postgresql/list_own.sql \
+	schema/postgresql/lockable.sql \
 	schema/postgresql/look.sql \
 	schema/postgresql/message_read.sql \
 	schema/postgresql/meta_read.sql \

@@ -186,6 +186,7 @@ CREATE TABLE IF NOT EXISTS {agent} (
   lease_until TIMESTAMPTZ(3) NULL,
   heartbeat_at TIMESTAMPTZ(3) NULL,
   claim_seq BIGINT NOT NULL DEFAULT 0,
+  beat_seq BIGINT NOT NULL DEFAULT 0,
   channels VARCHAR(1000) NULL,
   waiting BIGINT NOT NULL DEFAULT 0,
   unknown_count BIGINT NOT NULL DEFAULT 0,

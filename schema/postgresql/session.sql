@@ -9,3 +9,4 @@ SET jit = off;
 SET enable_seqscan = off;
 SET enable_hashjoin = off;
 SET enable_mergejoin = off;
+SET lock_timeout = 2000;

@@ -1,5 +1,6 @@
--- claim_seq: raises the counter of claims and heartbeats: no row when it is below what the agent remembers, the
--- lease is over, another start took the id, or all is frozen. args: agent incarnation claim_seq cols: none write: yes
+-- claim_seq: raises the counter of claims: no row when it or that of heartbeats is below what the agent
+-- remembers, the lease is over, another start took the id, or all is frozen. args: agent incarnation claim_seq
+-- beat_seq cols: none write: yes
 UPDATE {agent} SET claim_seq = claim_seq + 1
-WHERE agent_id = ? AND incarnation = ? AND claim_seq >= ? AND lease_until > strftime('%Y-%m-%d %H:%M:%f', 'now')
+WHERE agent_id = ? AND incarnation = ? AND claim_seq >= ? AND beat_seq >= ? AND lease_until > strftime('%Y-%m-%d %H:%M:%f', 'now')
   AND NOT EXISTS (SELECT 1 FROM {meta} WHERE frozen = 'Y')

@@ -193,6 +193,7 @@ CREATE TABLE IF NOT EXISTS {agent} (
   lease_until VARCHAR(23),
   heartbeat_at VARCHAR(23),
   claim_seq BIGINT NOT NULL DEFAULT 0,
+  beat_seq BIGINT NOT NULL DEFAULT 0,
   channels VARCHAR(1000),
   waiting BIGINT NOT NULL DEFAULT 0,
   unknown_count BIGINT NOT NULL DEFAULT 0,

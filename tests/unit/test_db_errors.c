@@ -143,9 +143,14 @@ time_outs_are_asked_for_in_the_servers_unit(void **state)
 	assert_string_equal(buf, "SET SESSION innodb_lock_wait_timeout = 2");
 	assert_true(db_limit_text("mysql", 2, 1500, buf, sizeof buf));
 	assert_string_equal(buf, "SET SESSION max_execution_time = 1500");
-	assert_false(db_limit_text("mysql", 3, 1500, buf, sizeof buf));
+	assert_true(db_limit_text("mysql", 3, 1500, buf, sizeof buf));
+	assert_string_equal(buf, "SET SESSION idle_transaction_timeout = 2");
+	assert_false(db_limit_text("mysql", 4, 1500, buf, sizeof buf));
 	assert_true(db_limit_text("postgresql", 0, 1500, buf, sizeof buf));
 	assert_string_equal(buf, "SET statement_timeout = 1500");
+	assert_true(db_limit_text("postgresql", 1, 1500, buf, sizeof buf));
+	assert_string_equal(buf, "SET idle_in_transaction_session_timeout = 1500");
+	assert_false(db_limit_text("postgresql", 2, 1500, buf, sizeof buf));
 	assert_false(db_limit_text("sqlite", 0, 1500, buf, sizeof buf));
 	assert_false(db_limit_text("mysql", 0, 0, buf, sizeof buf));
 }
