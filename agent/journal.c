@@ -390,7 +390,7 @@ read_file(int dir_fd, const char *name, unsigned char **data, size_t *size)
 	struct stat st;
 	size_t got = 0;
 	ssize_t n;
-	int fd;
+	int fd, why;
 
 	*data = NULL;
 	fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
@@ -405,7 +405,16 @@ read_file(int dir_fd, const char *name, unsigned char **data, size_t *size)
 		n = read(fd, *data + got, (size_t)st.st_size - got);
 		if (n < 0 && errno == EINTR)
 			continue;
-		if (n <= 0)
+		/* A part would pass for the whole, and its absent marks for proof that nothing was sent. */
+		if (n < 0) {
+			why = errno;
+			close(fd);
+			free(*data);
+			*data = NULL;
+			errno = why;
+			return false;
+		}
+		if (n == 0)
 			break;
 		got += (size_t)n;
 	}
@@ -590,7 +599,7 @@ segment_list(const struct journal *j, uint64_t **list, size_t *n, struct err *e)
 	DIR *dir;
 	uint64_t *more;
 	int64_t v;
-	int fd;
+	int fd, why;
 
 	*list = NULL;
 	*n = 0;
@@ -602,7 +611,7 @@ segment_list(const struct journal *j, uint64_t **list, size_t *n, struct err *e)
 		return err_set(e, RC_CONFIG, errno, "journal.list", "cannot list state_dir %s: %s",
 			       j->dir, strerror(errno));
 	}
-	while ((d = readdir(dir)) != NULL) {
+	while (errno = 0, (d = readdir(dir)) != NULL) {
 		if (strncmp(d->d_name, "journal.", 8) != 0 || strlen(d->d_name) != 16 ||
 		    !text_i64_n(d->d_name + 8, 8, 0, INT64_MAX, &v))
 			continue;
@@ -616,7 +625,16 @@ segment_list(const struct journal *j, uint64_t **list, size_t *n, struct err *e)
 		*list = more;
 		(*list)[(*n)++] = (uint64_t)v;
 	}
+	why = errno;
 	closedir(dir);
+	/* Half a list would make marks that are there count as absent. */
+	if (why != 0) {
+		free(*list);
+		*list = NULL;
+		*n = 0;
+		return err_set(e, RC_CONFIG, why, "journal.list", "cannot list state_dir %s: %s",
+			       j->dir, strerror(why));
+	}
 	if (*n > 1)
 		qsort(*list, *n, sizeof **list, compare_u64);
 	return RC_OK;
