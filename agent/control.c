@@ -1,8 +1,11 @@
-/* control.c - see control.h. */
+/* control.c - see control.h.
+ *
+ * DIAGNOSTICS (events): control.accept (a caller cannot be served for want of a descriptor). */
 #include "config.h"
 #include <errno.h>
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
+#include <event2/event.h>
 #include <event2/listener.h>
 #include <jansson.h>
 #include <stdio.h>
@@ -21,10 +24,12 @@
 #define WORDS_MAX 4
 #define CONNECTIONS_MAX 32
 #define TIMEOUT_S 5
+#define ACCEPT_PAUSE_S 1
 
 struct control {
 	struct relay *relay;
 	struct evconnlistener *listener;
+	struct event *again; /* listens again after a pause */
 	struct connection *connections;
 	unsigned count;
 	char path[108];
@@ -262,6 +267,30 @@ on_accept(struct evconnlistener *l, evutil_socket_t fd, struct sockaddr *sa, int
 	bufferevent_enable(c->bev, EV_READ | EV_WRITE);
 }
 
+/* Whoever waits stays readable: without a pause the loop would do nothing else. */
+static void
+on_accept_error(struct evconnlistener *l, void *arg)
+{
+	const struct timeval pause = { ACCEPT_PAUSE_S, 0 };
+	struct control *ctl = arg;
+	int why = EVUTIL_SOCKET_ERROR();
+
+	log_event(LOG_LEVEL_WARN, "control.accept", "text=\"mtrelayctl cannot be answered: %s\"",
+		  strerror(why));
+	evconnlistener_disable(l);
+	event_add(ctl->again, &pause);
+}
+
+static void
+on_again(evutil_socket_t fd, short what, void *arg)
+{
+	struct control *ctl = arg;
+
+	(void)fd;
+	(void)what;
+	evconnlistener_enable(ctl->listener);
+}
+
 /* ---- the socket ---- */
 
 static bool
@@ -302,6 +331,11 @@ control_open(struct relay *r, struct event_base *base, const char *path, struct 
 	c = calloc(1, sizeof *c);
 	if (c == NULL)
 		return err_set(e, RC_NOMEM, 0, "control.open", "out of memory");
+	c->again = evtimer_new(base, on_again, c);
+	if (c->again == NULL) {
+		free(c);
+		return err_set(e, RC_NOMEM, 0, "control.open", "out of memory");
+	}
 	c->relay = r;
 	memcpy(c->path, path, strlen(path) + 1);
 	old = umask(0117);
@@ -312,10 +346,12 @@ control_open(struct relay *r, struct event_base *base, const char *path, struct 
 	if (c->listener == NULL) {
 		int why = errno;
 
+		event_free(c->again);
 		free(c);
 		return err_set(e, RC_CONFIG, why, "control.open",
 			       "cannot listen on agent.control_socket %s: %s", path, strerror(why));
 	}
+	evconnlistener_set_error_cb(c->listener, on_accept_error);
 	*out = c;
 	return RC_OK;
 }
@@ -332,6 +368,7 @@ control_close(struct control *c)
 		connection_end(one);
 	}
 	evconnlistener_free(c->listener);
+	event_free(c->again);
 	unlink(c->path);
 	free(c);
 }
