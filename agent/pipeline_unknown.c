@@ -395,8 +395,10 @@ pipeline_resolve(struct pipeline *p, const struct store_row *rows, size_t n)
 					       &rj);
 				break;
 			case CONF_UNKNOWN_AUTO:
-				/* A tenth of the window is kept as a margin for clocks that are not ours. */
-				if (!rows[i].older_open &&
+				/* A tenth of the window is kept as a margin for clocks that are not ours. A database's
+				 * clock that went back makes the age negative: then nobody knows it, and a provider
+				 * without a window must never look as if it had one. */
+				if (!rows[i].older_open && rows[i].since_first_ms >= 0 &&
 				    rows[i].since_first_ms <
 					    caps->dedup_window_ms - caps->dedup_window_ms / 10 &&
 				    rows[i].resends < RESENDS_MAX)
