@@ -1347,6 +1347,50 @@ apply_once(struct store *s, struct work *w, size_t n, struct err *e)
 	return rc;
 }
 
+static enum rc apply_range(struct store *s, struct work *w, size_t n, struct err *e);
+
+/* Somebody holds one of these rows and does not commit: it waits, and the others do not wait with
+ * it. Its change is answered like one that could not even be held. */
+static enum rc
+apply_around(struct store *s, struct work *w, size_t n, const struct err *why, struct err *e)
+{
+	int64_t ids[STORE_LIST_MAX];
+	bool is_locked[STORE_LIST_MAX];
+	bool known = false;
+	size_t left = 0;
+	enum rc rc = RC_OK;
+
+	for (size_t i = 0; i < n && i < STORE_LIST_MAX; i++)
+		ids[i] = w[i].c->msg_id;
+	if (n > 1)
+		rc = store_find_locked(s, ids, n, is_locked, &known, e);
+	if (rc == RC_OK && !known && n > 1) {
+		rc = apply_range(s, w, n / 2, e);
+		return rc == RC_OK ? apply_range(s, w + n / 2, n - n / 2, e) : rc;
+	}
+	for (size_t i = 0; rc == RC_OK && i < n; i++) {
+		struct change *c = w[i].c;
+
+		/* A start, or a freeze, does not go on before it has said what it knows. */
+		if ((known && !is_locked[i]) || c->kind == CHANGE_TOUCHED) {
+			w[left++] = w[i];
+			continue;
+		}
+		c->answer = CHANGE_FAILED;
+		c->new_fence = 0;
+		if (c->err != NULL)
+			*c->err = *why;
+	}
+	if (rc != RC_OK || left == 0)
+		return rc;
+	if (left < n)
+		return apply_range(s, w, left, e);
+	/* Meanwhile it is free, or it is another table's row. */
+	if (e != NULL)
+		*e = *why;
+	return RC_AGAIN;
+}
+
 /* Halves until what the database refuses stands alone. */
 static enum rc
 apply_range(struct store *s, struct work *w, size_t n, struct err *e)
@@ -1354,6 +1398,8 @@ apply_range(struct store *s, struct work *w, size_t n, struct err *e)
 	struct err why;
 	enum rc rc = apply_once(s, w, n, &why);
 
+	if (rc == RC_AGAIN && store_is_locked(&why))
+		return apply_around(s, w, n, &why, e);
 	if (rc == RC_DATA && n > 1) {
 		rc = apply_range(s, w, n / 2, e);
 		return rc == RC_OK ? apply_range(s, w + n / 2, n - n / 2, e) : rc;

@@ -78,14 +78,38 @@ commit_care(struct store *s, struct err *e)
 }
 
 /* One compare-and-set for each row, in one transaction; done (may be NULL) tells which were met. */
+/* Leaves out the candidates that somebody else holds. */
+static enum rc
+without_locked(struct store *s, struct candidate *c, size_t *n, bool *known, struct err *e)
+{
+	int64_t ids[STEP_MAX];
+	bool is_locked[STEP_MAX];
+	size_t left = 0;
+	enum rc rc;
+
+	for (size_t i = 0; i < *n; i++)
+		ids[i] = c[i].msg_id;
+	rc = store_find_locked(s, ids, *n, is_locked, known, e);
+	if (rc != RC_OK || !*known)
+		return rc;
+	for (size_t i = 0; i < *n; i++)
+		if (!is_locked[i])
+			c[left++] = c[i];
+	*n = left;
+	return RC_OK;
+}
+
 static enum rc
 change_rows(struct store *s, const char *statement, struct candidate *c, size_t n, int64_t *count,
 	    struct err *e)
 {
 	struct db_value args[2 * STEP_MAX];
 	int64_t affected[STEP_MAX];
+	struct err why;
+	bool known, around = false;
 	enum rc rc;
 
+again:
 	if (n == 0)
 		return RC_OK;
 	qsort(c, n, sizeof *c, by_msg);
@@ -96,11 +120,23 @@ change_rows(struct store *s, const char *statement, struct candidate *c, size_t 
 	rc = store_begin(s, e);
 	if (rc != RC_OK)
 		return rc;
-	rc = store_run_many(s, statement, args, n, affected, e);
+	rc = store_run_many(s, statement, args, n, affected, &why);
 	if (rc == RC_OK)
-		rc = commit_care(s, e);
+		rc = commit_care(s, &why);
 	if (rc != RC_OK)
 		store_rollback(s);
+	/* Rows that somebody holds must not keep the others from their turn. */
+	if (rc == RC_AGAIN && store_is_locked(&why) && !around) {
+		around = true;
+		rc = without_locked(s, c, &n, &known, e);
+		if (rc != RC_OK)
+			return rc;
+		if (known)
+			goto again;
+		rc = RC_AGAIN;
+	}
+	if (rc != RC_OK && e != NULL)
+		*e = why;
 	for (size_t i = 0; rc == RC_OK && i < n; i++)
 		*count += affected[i];
 	return rc;

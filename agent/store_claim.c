@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "agent/blackbox.h"
+#include "agent/clock.h"
 #include "agent/key.h"
 #include "agent/store_int.h"
 #include "agent/text.h"
@@ -14,6 +15,7 @@
  * and may be released. */
 
 #define PEEK_QUEUES 18
+#define AROUND_MS 60000 /* how long claims step around rows that somebody holds */
 #define TOO_LONG_KEPT_BYTES 256
 
 enum rc
@@ -491,6 +493,7 @@ store_claim(struct store *s, struct store_claim *c, struct err *e)
 	bool in_one = store_has(s, "claim_take");
 	size_t n = c->want < STORE_LIST_MAX ? c->want : STORE_LIST_MAX;
 	size_t got = 0;
+	struct err why;
 	enum rc rc;
 
 	c->got = 0;

@@ -44,6 +44,7 @@ struct store {
 	bool identity_is_plain;
 	struct buf json;
 	int64_t report_cursor, try_cursor;
+	int64_t claim_around_ms; /* until then claims step around rows that others hold */
 };
 
 static inline struct db_value
@@ -119,6 +120,13 @@ void store_state_from_cols(struct store *s, struct row_state *st);
 /* Up to STORE_LIST_MAX rows; found[i] tells. */
 enum rc store_states(struct store *s, const int64_t *ids, size_t n, struct row_state *st,
 		     bool *found, struct err *e) MUST_USE;
+
+/* What failed waited for a row that somebody else holds: a customer's transaction, usually. */
+bool store_is_locked(const struct err *e);
+/* Which of up to STORE_LIST_MAX rows somebody else holds now; *known false: this server cannot
+ * tell. Outside of a transaction. */
+enum rc store_find_locked(struct store *s, const int64_t *ids, size_t n, bool *is_locked,
+			  bool *known, struct err *e) MUST_USE;
 
 struct history {
 	int64_t msg_id;

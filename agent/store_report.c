@@ -396,6 +396,64 @@ reports_once(struct store *s, struct target *t, struct work *w, size_t n, struct
 	return rc;
 }
 
+/* The report alone, for care to try again. */
+static enum rc
+keep_one(struct store *s, struct target *t, struct err *e)
+{
+	bool added = false;
+	enum rc rc = store_begin(s, e);
+
+	if (rc != RC_OK)
+		return rc;
+	rc = keep(s, &t->item->r, &added, e);
+	if (rc == RC_OK)
+		rc = store_commit(s, e);
+	if (rc != RC_OK)
+		store_rollback(s);
+	t->item->answer = added ? REPORT_KEPT : REPORT_KNOWN;
+	t->item->msg_id = 0; /* applied to nobody: care must not drop it */
+	return rc;
+}
+
+static enum rc reports_range(struct store *s, struct target *t, struct work *w, size_t n,
+			     struct err *e);
+
+/* Somebody holds one of these rows and does not commit: its report is kept, the others are
+ * applied. */
+static enum rc
+reports_around(struct store *s, struct target *t, struct work *w, size_t n, const struct err *why,
+	       struct err *e)
+{
+	int64_t ids[STORE_LIST_MAX];
+	bool is_locked[STORE_LIST_MAX];
+	bool known = false;
+	size_t left = 0;
+	enum rc rc = RC_OK;
+
+	for (size_t i = 0; i < n && i < STORE_LIST_MAX; i++)
+		ids[i] = t[i].msg_id;
+	if (n > 1)
+		rc = store_find_locked(s, ids, n, is_locked, &known, e);
+	if (rc == RC_OK && !known && n > 1) {
+		rc = reports_range(s, t, w, n / 2, e);
+		return rc == RC_OK ? reports_range(s, t + n / 2, w + n / 2, n - n / 2, e) : rc;
+	}
+	for (size_t i = 0; rc == RC_OK && i < n; i++) {
+		if (known && !is_locked[i])
+			t[left++] = t[i];
+		else
+			rc = keep_one(s, &t[i], e);
+	}
+	if (rc != RC_OK || left == 0)
+		return rc;
+	if (left < n)
+		return reports_range(s, t, w, left, e);
+	/* Meanwhile it is free, or it is another table's row. */
+	if (e != NULL)
+		*e = *why;
+	return RC_AGAIN;
+}
+
 static enum rc
 reports_range(struct store *s, struct target *t, struct work *w, size_t n, struct err *e)
 {
@@ -407,6 +465,8 @@ reports_range(struct store *s, struct target *t, struct work *w, size_t n, struc
 		t[i].msg_id = 0;
 	}
 	rc = reports_once(s, t, w, n, &why);
+	if (rc == RC_AGAIN && store_is_locked(&why))
+		return reports_around(s, t, w, n, &why, e);
 	if (rc == RC_DATA && n > 1) {
 		rc = reports_range(s, t, w, n / 2, e);
 		return rc == RC_OK ? reports_range(s, t + n / 2, w + n / 2, n - n / 2, e) : rc;

@@ -463,6 +463,62 @@ store_states(struct store *s, const int64_t *ids, size_t n, struct row_state *st
 	return rc;
 }
 
+bool
+store_is_locked(const struct err *e)
+{
+	return e->rc == RC_AGAIN && (e->native == 1205 || strcmp(e->sqlstate, "55P03") == 0);
+}
+
+static enum rc
+find_locked(struct store *s, const int64_t *ids, size_t n, struct row_state *st, bool *is_locked,
+	    struct err *e)
+{
+	struct place places[STORE_LIST_MAX];
+	struct db_value list[STORE_LIST_MAX];
+	bool more = true;
+	/* A row that is gone is not one that waits. */
+	enum rc rc = store_states(s, ids, n, st, is_locked, e);
+
+	for (size_t i = 0; i < n; i++)
+		places[i] = (struct place){ ids[i], i };
+	qsort(places, n, sizeof places[0], by_id);
+	for (size_t i = 0; i < n; i++)
+		list[i] = v_int(places[i].id);
+	if (rc == RC_OK)
+		rc = store_run_list(s, "lockable", NULL, 0, list, n, NULL, e);
+	while (rc == RC_OK && more) {
+		rc = store_next(s, &more, e);
+		for (size_t i = 0; rc == RC_OK && more && i < n; i++)
+			if (ids[i] == s->cols[0].i)
+				is_locked[i] = false;
+	}
+	return rc;
+}
+
+enum rc
+store_find_locked(struct store *s, const int64_t *ids, size_t n, bool *is_locked, bool *known,
+		  struct err *e)
+{
+	struct row_state *st;
+	enum rc rc;
+
+	*known = false;
+	if (!store_has(s, "lockable") || n == 0 || n > STORE_LIST_MAX)
+		return RC_OK;
+	st = calloc(n, sizeof *st);
+	if (st == NULL)
+		return err_set(e, RC_NOMEM, 0, "store.locked", "no memory");
+	rc = store_begin(s, e);
+	if (rc == RC_OK) {
+		rc = find_locked(s, ids, n, st, is_locked, e);
+		*known = rc == RC_OK;
+		store_rollback(s);
+	}
+	free(st);
+	/* SKIP LOCKED is younger than some servers. */
+	return rc == RC_CONFIG || rc == RC_DATA ? RC_OK : rc;
+}
+
 enum rc
 store_history(struct store *s, const struct history *h, struct err *e)
 {

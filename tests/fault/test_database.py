@@ -79,6 +79,47 @@ def test_deadlocks_with_the_customer(database, sim, agent, oracle):
     proof.record("database, deadlocks", database.kind, seed, messages=total, transactions=mine, victims=theirs)
 
 
+@SERVERS
+@pytest.mark.parametrize("state", ["ready", "accepted"])
+def test_rows_that_a_long_transaction_has_locked_stop_nobody_else(database, sim, agent, oracle, state):
+    """The customer has changed some rows and does not commit. These wait; all others go on, and so do the reports."""
+    sim.config(dedupe="off", report_delay_ms=20)
+    a = agent(start=False, channel=CHANNEL, extra=QUICK)
+    if state == "accepted":
+        sim.pause_reports()
+        a.start()
+    database.insert_many(30)
+    held = [r["msg_id"] for r in database.rows("send")]
+    oracle.expect(*held)
+    if state == "accepted":
+        wait_until(lambda: database.count("send", "status = 2") == 30, 20, "accepted", fail=a.dead_text)
+    held = held[3:9]
+    other = database.connect()
+    other.cursor().execute("BEGIN")
+    for msg_id in held:
+        other.cursor().execute("UPDATE mt_send SET etc1 = 'not committed' WHERE msg_id = %s", (msg_id,))
+    try:
+        if state == "accepted":
+            sim.resume_reports()
+        else:
+            a.start()
+        wait_until(lambda: database.count("result") == 24, 60, "the others", fail=a.dead_text)
+        began = time.monotonic()
+        for _ in range(3):
+            fresh = database.insert("010-2000-0001", "comes later")
+            oracle.expect(fresh)
+            database.wait_result(fresh, 20, fail=a.dead_text, result_class="OK")
+        print("%.1f s for three more, one after the other" % (time.monotonic() - began))
+        assert database.count("send") == 6
+    finally:
+        with contextlib.suppress(Exception):
+            other.cursor().execute("COMMIT")
+        other.close()
+    database.wait_empty(60, fail=a.dead_text)
+    a.stop()
+    all_ok(database, oracle, 33)
+
+
 # ---- away ----
 
 
