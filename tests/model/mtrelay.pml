@@ -301,8 +301,13 @@ hidden byte a, m, l, g, f, t, class, k, keeps, n;
 /* A SUBMIT of this try or a later one stands in some segment. */
 #define MARKED_SINCE(a, m, t) (scan[I(a, m)].tries[row[m].leg] >= (1 << (t)))
 /* The newest SUBMIT of this leg is of a later try than the database knows. */
-#define IS_LOST(a, m) (MAY(m, TOUCHED) && \
-	scan[I(a, m)].tries[row[m].leg] >= (1 << (row[m].try + 1)))
+#define IS_LATER(a, m) (MAY(m, TOUCHED) && MARKED_SINCE(a, m, row[m].try + 1))
+/* Or of the same try, and the claim of that is another agent's: it was made in a database that had lost ours. */
+#ifdef GAP_TOUCHED
+#define IS_LOST(a, m) IS_LATER(a, m)
+#else
+#define IS_LOST(a, m) (IS_LATER(a, m) || (MAY(m, TOUCHED) && MARKED_SINCE(a, m, row[m].try) && row[m].owner != (a)))
+#endif
 
 /* t: the newest try that is marked. */
 inline newest()
@@ -560,19 +565,11 @@ inline apply_unknown()
 	fi
 }
 
-/* After a database went back fences come again: who says that nothing left, or that it is not to be sent, must also be the
- * owner. */
-#if defined(GAP_OWNER) || defined(BAD_NO_FENCE)
-#define IS_MINE(a, m) 1
-#else
-#define IS_MINE(a, m) (row[m].owner == (a))
-#endif
-
 /* keeps: an older attempt is open. */
 inline apply_release()
 {
 	if
-	:: HAS_FENCE(m, f) && IS_MINE(a, m) && MAY(m, RELEASE) ->
+	:: HAS_FENCE(m, f) && MAY(m, RELEASE) ->
 		GO(m, RELEASE);
 		row[m].fs = (keeps -> row[m].fs : 0);
 		row[m].again = keeps; row[m].pend = 0
@@ -583,7 +580,7 @@ inline apply_release()
 inline apply_defer()
 {
 	if
-	:: HAS_FENCE(m, f) && IS_MINE(a, m) && row[m].st == SENDING ->
+	:: HAS_FENCE(m, f) && row[m].st == SENDING ->
 		GO(m, DEFER);
 		row[m].fs = (keeps -> row[m].fs : 0);
 		row[m].gen = row[m].gen + 1;
@@ -680,6 +677,9 @@ inline resend()
 #ifdef BAD_SECOND_CHANNEL
 	prov[P(m, row[m].leg, row[m].key - 1)].forgot = 1;	/* what this one took, the other does not know */
 #endif
+#ifdef BAD_RANDOM_KEY
+	row[m].key = 1 + last_key[m] % NG; last_key[m] = last_key[m] + 1;
+#endif
 	LIKE(m, TAKE);
 	GO(m, RESEND);
 	row[m].owner = a; row[m].inc = inc[a]; row[m].try = row[m].try + 1; row[m].again = n == 0;
@@ -757,17 +757,18 @@ inline give_back()
 /* A lease lasts many heartbeats: by the time that somebody looks at an UNKNOWN row the claim counter is known. */
 #define CAN_LOOK(a, m) (IS_RUNNING(a) && seq[a] >= db_seq[a] && row[m].st == UNKNOWN && OURS(m) && IS_IDLE(a, m))
 
-/* The database has lost commits that an agent saw, and that agent did not say so yet. Assumed: nothing expires or is cancelled in
- * these few seconds. */
+/* The database has lost commits that an agent saw, and nobody has noticed yet. Assumed: nothing is refused by our own rules,
+ * expires or is cancelled in these few seconds. */
 #if ROLLBACKS > 0
-#define UNNOTICED (seen[0] > db_seq[0] || seen[NA - 1] > db_seq[NA - 1])
+#define UNNOTICED (!frozen && (seen[0] > db_seq[0] || seen[NA - 1] > db_seq[NA - 1]))
 #else
 #define UNNOTICED 0
 #endif
+#define MAY_REFUSE (!UNNOTICED && !frozen)
 #ifdef GAP_WALK
 #define MAY_EXPIRE (!UNNOTICED)
 #else
-#define MAY_EXPIRE (!UNNOTICED && !frozen)
+#define MAY_EXPIRE MAY_REFUSE
 #endif
 
 /* No attempt with this key is under way any more; NA is 1 or 2. */
@@ -800,9 +801,9 @@ inline give_back()
 /* Who knows of the freeze sends nothing. */
 #define MAY_LEAVE(a, m) (IS_RUNNING(a) && mem[I(a, m)].where == CLAIMED && IN_TIME(a, m) && !(frozen && replayed[a]))
 #ifdef REFUSES_KNOWN
-#define MAY_REFUSE(k) 1		/* throttled, or the account is closed: before it looks at the key */
+#define DOES_REFUSE(k) 1		/* throttled, or the account is closed: before it looks at the key */
 #else
-#define MAY_REFUSE(k) (!KNOWS(k))
+#define DOES_REFUSE(k) (!KNOWS(k))
 #endif
 
 /* The provider takes a request with this key; class: what will become of it. */
@@ -833,8 +834,8 @@ end:	do
 	/* the provider knows the key */
 	:: d_step { ARRIVES(aa, mm) && KNOWS(KEY_OF(aa, mm)) -> AT; MEM.answer = DUPLICATE }
 	/* it refuses; or does not take it now; or not with this key again */
-	:: d_step { ARRIVES(aa, mm) && MAY_REFUSE(KEY_OF(aa, mm)) -> AT; MEM.answer = NO }
-	:: d_step { ARRIVES(aa, mm) && MAY_REFUSE(KEY_OF(aa, mm)) -> AT; MEM.answer = LATER }
+	:: d_step { ARRIVES(aa, mm) && DOES_REFUSE(KEY_OF(aa, mm)) -> AT; MEM.answer = NO }
+	:: d_step { ARRIVES(aa, mm) && DOES_REFUSE(KEY_OF(aa, mm)) -> AT; MEM.answer = LATER }
 	:: d_step { ARRIVES(aa, mm) && prov[KEY_OF(aa, mm)].has == 0 && mem[I(aa, mm)].gen + 1 < NG ->
 		AT; prov[KEY_OF(a, m)].has = 3; MEM.answer = ENDED }
 
@@ -865,21 +866,18 @@ end:	do
 	:: d_step { IS_RUNNING(aa) && mem[I(aa, mm)].where == CLAIMED ->
 		AT; give_back() }
 	/* refused by our own rules, or cancelled; that is judged right after the claim */
-	:: d_step { IS_RUNNING(aa) && mem[I(aa, mm)].where == CLAIMED && !mem[I(aa, mm)].late && !UNNOTICED ->
+	:: d_step { IS_RUNNING(aa) && mem[I(aa, mm)].where == CLAIMED && !mem[I(aa, mm)].late && MAY_REFUSE ->
 		AT;
 		if
-		:: HAS_FENCE(m, MEM.fence) && IS_MINE(a, m) && OWN(m, MEM.leg, MEM.gen) -> fail_by_rule()
+		:: HAS_FENCE(m, MEM.fence) && OWN(m, MEM.leg, MEM.gen) -> fail_by_rule()
 		:: else
 		fi;
 		forget() }
 	/* the channel cannot send it at all, and found out before the wire and in time */
-	:: d_step { IS_RUNNING(aa) && mem[I(aa, mm)].where == CLAIMED && !mem[I(aa, mm)].again && !mem[I(aa, mm)].late ->
+	:: d_step { IS_RUNNING(aa) && mem[I(aa, mm)].where == CLAIMED && !mem[I(aa, mm)].again && !mem[I(aa, mm)].late &&
+		    MAY_REFUSE ->
 		AT; l = MEM.leg; g = MEM.gen; f = MEM.fence; t = MEM.try;
-		if
-		:: DEAD_ROW(m) || IS_MINE(a, m) || row[m].fence != f -> apply_refusal()
-		:: else
-		fi;
-		forget() }
+		apply_refusal(); forget() }
 	/* the answer */
 	:: d_step { IS_RUNNING(aa) && mem[I(aa, mm)].where == WIRE && mem[I(aa, mm)].answer >= YES ->
 		AT;
@@ -1063,14 +1061,14 @@ inline replay()
 	if
 	:: MEM.mark == ANSWER ->
 		if
-		:: IS_LOST(a, m) -> push_touched(); MEM.fence = row[m].fence
+		:: IS_LATER(a, m) -> push_touched(); MEM.fence = row[m].fence
 		:: else
 		fi;
 		settle()
 	:: MEM.mark == SUBMIT ->
 		f = MEM.fence;
 		if
-		:: IS_LOST(a, m) -> push_touched()
+		:: IS_LATER(a, m) -> push_touched()
 		:: else -> apply_unknown()
 		fi
 	:: else
