@@ -51,7 +51,7 @@ def test_deadlocks_with_the_customer(database, sim, agent, oracle):
     agents = [agent(channel=CHANNEL, extra=QUICK) for _ in range(2)]
     conn = database.connect()
     mine = theirs = 0
-    until = time.monotonic() + proof.size(6, 300)
+    until = time.monotonic() + proof.size(4, 300)
     total = 0
     while time.monotonic() < until:
         database.insert_many(60)
@@ -147,7 +147,7 @@ def test_an_outage_with_the_default_times(servers, database, sim, agent, oracle)
     server.kill9()
     wait_until(lambda: not a.ctl_json("status", check=False)["database_ok"], 30, "the agent to notice", fail=a.dead_text)
     first = rss_after(a, 2)
-    last = rss_after(a, proof.size(6, 1800))
+    last = rss_after(a, proof.size(4, 1800))
     assert last <= first + 2048, "memory grew from %d to %d KiB" % (first, last)
     assert stands_still(sim, 0.5)
     had = handed(sim)
