@@ -150,18 +150,19 @@ def test_memory_runs_out(database, sim, agent, oracle):
     seed = proof.seed()
     rng = random.Random(seed)
     sim.config(answer_delay_ms=20)
-    database.insert_many(proof.size(1500, 6000), body="long " + "m" * 1500, msg_type="LMS")
-    oracle.snapshot()
     one = agent(start=False, extra={"times": TIMES, "limits": {"batch": 200}})
     ended = 0
     statuses = []
     for _ in range(proof.size(4, 30)):
+        database.insert_many(500, body="long " + "m" * 1500, msg_type="LMS")
+        oracle.snapshot()
         one.start(wait=False)
         wait_until(lambda: not one.alive() or one.notify.has("READY", "1"), 30, "the start")
         if one.alive():
-            with open("/proc/%d/statm" % one.pid, encoding="ascii") as f:
-                size = int(f.read().split()[0]) * resource.getpagesize()
-            resource.prlimit(one.pid, resource.RLIMIT_AS, (size + rng.randrange(0, 3 << 20),) * 2)
+            with open("/proc/%d/status" % one.pid, encoding="ascii") as f:
+                size = int(re.search(r"VmData:\s+(\d+)", f.read()).group(1)) << 10
+            room = rng.choice([0, rng.randrange(1 << 20), rng.randrange(8 << 20)])
+            resource.prlimit(one.pid, resource.RLIMIT_DATA, (size + room,) * 2)
         try:
             wait_until(lambda: not one.alive() or database.count("send") == 0, 4, "an end", pause_s=0.1)
         except AssertionError:
@@ -171,7 +172,7 @@ def test_memory_runs_out(database, sim, agent, oracle):
         else:
             ended += 1
             statuses.append(one.proc.popen.returncode)
-        print("status %s" % one.proc.popen.returncode)
+        print("room %d KiB: status %s, %d left" % (room >> 10, one.proc.popen.returncode, database.count("send")))
     proof.record("memory", database.kind, seed, limits=proof.size(4, 30), ended=ended)
     assert not [s for s in statuses if s in (78, -signal.SIGSEGV, -signal.SIGBUS)], statuses
     one.start()
