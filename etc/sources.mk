@@ -78,7 +78,7 @@ etc/mtrelay.conf.5: etc/mtrelay.conf.5.in mtrelayd$(EXEEXT)
 	$(put_paths) -e '/^[@]OPTIONS[@]$$/{' -e 'r etc/options.man' -e 'd' -e '}' $(srcdir)/etc/mtrelay.conf.5.in >$@
 
 # Code maps of the providers: built into the programs, installed to be read and copied.
-code_maps = etc/codes/infobip.codes
+code_maps = etc/codes/infobip.codes etc/codes/smpp.codes
 codesdir = $(pkgdatadir)/codes
 dist_codes_DATA = $(code_maps)
 EXTRA_DIST += scripts/embed-text.awk

@@ -42,7 +42,10 @@ unit_tests += \
 	tests/unit/test_supervise \
 	tests/unit/test_codemap \
 	tests/unit/test_infobip_codec \
-	tests/unit/test_pace
+	tests/unit/test_pace \
+	tests/unit/test_smpp_pdu \
+	tests/unit/test_smpp_receipt \
+	tests/unit/test_smpp_text
 
 # Drivers for tests and helpers that several tests share.
 test_library = \
@@ -50,7 +53,7 @@ test_library = \
 	tests/unit/db_contract.c tests/unit/db_contract.h \
 	tests/unit/unit.h
 
-EXTRA_DIST += tests/data/messages.tsv tests/tsan.supp
+EXTRA_DIST += tests/data/messages.tsv tests/tsan.supp tests/fuzz/smpp_pdu.dict tests/fuzz/smpp_receipt.dict
 
 # Tests that are scripts.
 dist_check_SCRIPTS = tests/unit/embed_sql.sh
@@ -78,6 +81,8 @@ fuzz_targets = \
 	tests/fuzz/fuzz_infobip \
 	tests/fuzz/fuzz_journal \
 	tests/fuzz/fuzz_key \
+	tests/fuzz/fuzz_smpp_pdu \
+	tests/fuzz/fuzz_smpp_receipt \
 	tests/fuzz/fuzz_store \
 	tests/fuzz/fuzz_text \
 	tests/fuzz/fuzz_validate
@@ -93,6 +98,8 @@ tests_fuzz_fuzz_db_value_LDFLAGS = $(fuzz_ldflags)
 tests_fuzz_fuzz_infobip_LDFLAGS = $(fuzz_ldflags)
 tests_fuzz_fuzz_journal_LDFLAGS = $(fuzz_ldflags)
 tests_fuzz_fuzz_key_LDFLAGS = $(fuzz_ldflags)
+tests_fuzz_fuzz_smpp_pdu_LDFLAGS = $(fuzz_ldflags)
+tests_fuzz_fuzz_smpp_receipt_LDFLAGS = $(fuzz_ldflags)
 tests_fuzz_fuzz_store_LDFLAGS = $(fuzz_ldflags)
 tests_fuzz_fuzz_text_LDFLAGS = $(fuzz_ldflags)
 tests_fuzz_fuzz_validate_LDFLAGS = $(fuzz_ldflags)
