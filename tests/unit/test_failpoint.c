@@ -51,6 +51,22 @@ only_the_nth_hit_acts(void **state)
 }
 
 static void
+a_text_chooses_the_row(void **state)
+{
+	struct err e;
+
+	(void)state;
+	assert_int_equal(failpoint_arm("self_test:lost:2@bad", &e), RC_OK);
+	assert_int_equal(FAILPOINT_TEXT(self_test, "a bad row", 9), RC_OK);
+	assert_int_equal(FAILPOINT_TEXT(self_test, "a good row", 10), RC_OK);
+	assert_int_equal(FAILPOINT_TEXT(self_test, "a bad row", 4), RC_OK);
+	assert_int_equal(FAILPOINT_TEXT(self_test, NULL, 0), RC_OK);
+	assert_int_equal(FAILPOINT_TEXT(self_test, "bad", 3), RC_LOST);
+	assert_int_equal(failpoint_arm("self_test:lost", &e), RC_OK);
+	assert_int_equal(FAILPOINT_TEXT(self_test, NULL, 0), RC_LOST);
+}
+
+static void
 stall_waits(void **state)
 {
 	struct err e;
@@ -153,6 +169,7 @@ main(void)
 #ifdef ENABLE_FAILPOINTS
 		cmocka_unit_test(each_class_comes_back),
 		cmocka_unit_test(only_the_nth_hit_acts),
+		cmocka_unit_test(a_text_chooses_the_row),
 		cmocka_unit_test(stall_waits),
 		cmocka_unit_test(kill_and_abort_end_the_process_at_once),
 		cmocka_unit_test(wrong_specs_are_refused_with_a_sentence),

@@ -134,6 +134,8 @@ listens(void *ctx)
 	return 7;
 }
 
+static int64_t stuck_ms; /* of the next start() */
+
 static pid_t
 start(int (*child)(void *), void *ctx, int64_t pause_min_ms, int64_t good_run_ms)
 {
@@ -141,7 +143,8 @@ start(int (*child)(void *), void *ctx, int64_t pause_min_ms, int64_t good_run_ms
 			       .ctx = ctx,
 			       .pause_min_ms = pause_min_ms,
 			       .pause_max_ms = 4 * pause_min_ms,
-			       .good_run_ms = good_run_ms };
+			       .good_run_ms = good_run_ms,
+			       .stuck_ms = stuck_ms };
 	struct err e;
 	pid_t pid;
 
@@ -155,6 +158,24 @@ start(int (*child)(void *), void *ctx, int64_t pause_min_ms, int64_t good_run_ms
 	if (log_open(LOG_SINK_FILE, log_path, LOG_LEVEL_INFO, &e) != RC_OK)
 		_exit(99);
 	_exit(supervise_run(&s));
+}
+
+/* The first two stand still after a sign of life, the first of them deaf to ABRT; the third one has
+ * not begun to give signs, which is no reason to end it. */
+static int
+stands_still(void *ctx)
+{
+	int n = this_run();
+
+	(void)ctx;
+	if (n == 1)
+		(void)signal(SIGABRT, SIG_IGN);
+	if (n <= 2)
+		supervise_alive();
+	log_event(LOG_LEVEL_INFO, "child.ready", "n=%d", n);
+	while (n > 0)
+		nap();
+	return n;
 }
 
 static int
@@ -272,6 +293,26 @@ term_ends_a_pause_at_once(void **state)
 }
 
 static void
+a_child_without_a_sign_of_life_is_ended(void **state)
+{
+	pid_t pid;
+
+	(void)state;
+	stuck_ms = 300;
+	pid = start(stands_still, NULL, 1, 60000);
+	stuck_ms = 0;
+	wait_for("child.ready", 3);
+	assert_int_equal(count_in_log("supervise.stuck"), 2);
+	assert_int_equal(count_in_log("signal=9 (Killed)"), 1);
+	assert_int_equal(count_in_log("signal=6 (Aborted)"), 1);
+	for (int i = 0; i < 200; i++)
+		nap();
+	assert_int_equal(count_in_log("supervise.stuck"), 2);
+	kill(pid, SIGTERM);
+	(void)status_of(pid);
+}
+
+static void
 the_child_does_not_outlive_a_killed_supervisor(void **state)
 {
 	pid_t pid = start(listens, NULL, 1, 60000);
@@ -319,6 +360,7 @@ main(void)
 		cmocka_unit_test(a_killed_child_leaves_its_last_words_and_comes_back),
 		cmocka_unit_test(signals_go_on_to_the_child_and_usr1_moves_the_log),
 		cmocka_unit_test(term_ends_a_pause_at_once),
+		cmocka_unit_test(a_child_without_a_sign_of_life_is_ended),
 		cmocka_unit_test(the_child_does_not_outlive_a_killed_supervisor),
 	};
 
