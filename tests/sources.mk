@@ -71,6 +71,32 @@ else
 EXTRA_DIST += $(test_library)
 endif
 
+# Torture (tests/fault/test_torture.py): own code's allocations and system calls fail on demand, in each module's main job and
+# in the daemon.
+torture_ldflags = $(AM_LDFLAGS) \
+	-Wl,--wrap=_exit -Wl,--wrap=abort -Wl,--wrap=bufferevent_socket_new -Wl,--wrap=calloc -Wl,--wrap=connect \
+	-Wl,--wrap=curl_easy_init -Wl,--wrap=curl_multi_init -Wl,--wrap=curl_slist_append \
+	-Wl,--wrap=evbuffer_readln -Wl,--wrap=evconnlistener_new_bind -Wl,--wrap=event_new \
+	-Wl,--wrap=eventfd -Wl,--wrap=fcntl -Wl,--wrap=fdatasync -Wl,--wrap=fdopendir \
+	-Wl,--wrap=flock -Wl,--wrap=fopen -Wl,--wrap=free -Wl,--wrap=fsync -Wl,--wrap=ftruncate \
+	-Wl,--wrap=getrandom -Wl,--wrap=json_array -Wl,--wrap=json_dumps -Wl,--wrap=json_integer \
+	-Wl,--wrap=json_loadb -Wl,--wrap=json_object -Wl,--wrap=json_pack -Wl,--wrap=json_string \
+	-Wl,--wrap=json_stringn -Wl,--wrap=malloc -Wl,--wrap=mmap -Wl,--wrap=open -Wl,--wrap=openat \
+	-Wl,--wrap=posix_fallocate -Wl,--wrap=pread -Wl,--wrap=pthread_create -Wl,--wrap=pwrite \
+	-Wl,--wrap=read -Wl,--wrap=readdir -Wl,--wrap=realloc -Wl,--wrap=renameat -Wl,--wrap=sendto \
+	-Wl,--wrap=socket -Wl,--wrap=strdup -Wl,--wrap=write
+torture_sources = tests/torture/fail.c tests/torture/fail.h
+if HAVE_TESTS
+check_PROGRAMS += tests/torture/torture tests/torture/mtrelayd
+tests_torture_torture_SOURCES = tests/torture/torture.c $(torture_sources)
+tests_torture_torture_LDFLAGS = $(torture_ldflags)
+tests_torture_mtrelayd_SOURCES = agent/mtrelayd.c $(torture_sources)
+tests_torture_mtrelayd_LDFLAGS = $(torture_ldflags)
+tests_torture_mtrelayd_LDADD = $(relay_libs)
+else
+EXTRA_DIST += tests/torture/torture.c $(torture_sources)
+endif
+
 # Fuzz targets: tests/fuzz/fuzz_<thing>.c with LLVMFuzzerTestOneInput(); built by --enable-sanitizer=fuzzer. Each needs its
 # line of LDFLAGS below: the fuzzer brings the main program.
 fuzz_targets = \
