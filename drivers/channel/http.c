@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include "agent/clock.h"
 #include "agent/conf.h"
 #include "agent/log.h"
 #include "drivers/channel/http_setup.h"
@@ -17,6 +18,10 @@
 /* Beyond connect_timeout, for requests that wait for a connection of another one. */
 #define START_MARGIN_MS 2000
 #define RETRY_AFTER_MAX_MS INT64_C(3600000)
+/* A timer that comes later than this was not waited for by a loop that slept: the answer may lie in
+ * the socket, in more pieces than one turn reads. */
+#define OVERSLEPT_MS 100
+#define OVERSLEPT_GRACE_MS 1000
 
 struct watch {
 	struct http *h;
@@ -44,6 +49,8 @@ struct http_call {
 	bool too_large;
 	size_t body_read; /* old libcurl: given to it so far */
 	long port;	  /* old libcurl: local port that the body goes out of */
+	int64_t due_ms;	  /* when the timer was to fire */
+	bool overslept;	  /* and has been given its grace */
 	int64_t retry_ms;
 	int64_t retry_at_s; /* Retry-After as a date, -1 none */
 	int64_t date_s;	    /* Date, -1 none */
@@ -151,6 +158,7 @@ wait_for(struct http_call *c, int64_t ms)
 {
 	struct timeval tv = { .tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000 };
 
+	c->due_ms = clock_mono_ms() + ms;
 	evtimer_add(c->timer, &tv);
 }
 
@@ -385,6 +393,12 @@ on_late(evutil_socket_t fd, short what, void *user)
 
 	(void)fd;
 	(void)what;
+	/* Reports are handed out once: a page that has come must not be thrown away for our own sleep. */
+	if (!c->overslept && clock_mono_ms() - c->due_ms > OVERSLEPT_MS) {
+		wait_for(c, OVERSLEPT_GRACE_MS);
+		c->overslept = true;
+		return;
+	}
 	if (c->errbuf[0] == '\0')
 		snprintf(c->errbuf, sizeof c->errbuf, "%s",
 			 c->left ? "no answer in time (answer_timeout)"
@@ -468,7 +482,7 @@ http_start(struct http *h, const struct http_request *q, struct http_call **out,
 	c->done = q->done;
 	c->arg = q->arg;
 	c->answer_max = q->answer_max;
-	c->asked = c->left = c->vetoed = c->too_large = false;
+	c->asked = c->left = c->vetoed = c->too_large = c->overslept = false;
 	c->body_read = c->buf_n = 0;
 	c->retry_ms = c->retry_at_s = c->date_s = -1;
 	c->errbuf[0] = '\0';
