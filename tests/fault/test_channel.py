@@ -154,7 +154,9 @@ def test_answers_that_cannot_be_read(database, sim, agent, oracle):
     sim.resume_reports()
     oracle.expect(*(r["msg_id"] for r in database.rows("send")))
     assert run_out(a, database, oracle) == {"OK": 3 * len(GARBAGE)}
-    assert grown < 64 * 1024, "%d KiB more" % grown
+    with open(paths.program("mtrelayd"), "rb") as f:
+        keeps_what_is_freed = b"__asan_init" in f.read()
+    assert grown < (256 if keeps_what_is_freed else 32) * 1024, "%d KiB more" % grown
     assert sim.stats()["requests_send"] == len(GARBAGE)
 
 
@@ -269,6 +271,8 @@ def test_our_own_slowness_is_not_the_providers(database, sim, agent, oracle, wha
     sim.config(dedupe="off", report_delay_ms=20)
     a = agent(extra={"times": {"row_lease": "20s", "stuck_limit": "60s"}}, channel=dict(ASK, batch=10, answer_timeout="1s"))
     sim.rule(delay_ms=300)
+    # A page of reports is on its way as well, and they are handed out once.
+    sim.rule(on="reports", delay_ms=200)
     database.insert_many(count)
     oracle.snapshot()
     wait_until(lambda: sim.stats().get("items_in", 0) == count, 20, "all requests", fail=a.dead_text)
