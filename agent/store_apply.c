@@ -519,6 +519,20 @@ is_older_attempt(struct store *s, const struct work *w, bool *is, struct err *e)
 	return rc;
 }
 
+/* A later attempt of this row's leg than the database knows: another node of its cluster is ahead. */
+static bool
+is_ahead(const struct work *w)
+{
+	const struct change *c = w->c;
+	struct key_parts k;
+
+	if (c->leg != w->st->row.leg)
+		return c->leg > w->st->row.leg;
+	return w->st->row.client_key[0] == '\0' ||
+	       (key_decode(c->client_key, strlen(c->client_key), &k) &&
+		k.generation > (unsigned)w->st->row.generation);
+}
+
 /* An attempt of this row's message that is neither its own nor an older one of its leg. */
 static enum rc
 other_leg(struct store *s, struct work *w, struct err *e)
@@ -536,7 +550,7 @@ other_leg(struct store *s, struct work *w, struct err *e)
 		return note(s, w, "conflict", -1,
 			    "a leg that was reported as failed is now reported as delivered", e);
 	}
-	w->unmatched = c->leg > w->st->row.leg;
+	w->unmatched = is_ahead(w);
 	return RC_OK;
 }
 
