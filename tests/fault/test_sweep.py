@@ -73,7 +73,7 @@ class Sweep(Crew):
     def refused(self):
         self.insert(1, recipient=lambda n: Refusing.RECIPIENT)
 
-    def until_hit(self, a, points, deadline_s=40):
+    def until_hit(self, a, points, deadline_s=90):
         """Feeds the agent until its log names all these points; those that were meant to kill it end it, too."""
         def hit():
             got = set(re.findall(r"^failpoint\.hit name=(\w+)", a.log()[mark:], re.M))
