@@ -1,4 +1,5 @@
-/* core_dialect.c - names written out once a text, not once a session: thousands of sessions a second are opened here. */
+/* core_dialect.c - names written out once a text, not once a session: thousands of sessions a
+ * second are opened here. */
 #include "config.h"
 #include <stdlib.h>
 #include <string.h>
@@ -24,8 +25,7 @@ dialect_expand(const char *dialect, const char *prefix, const char *text, size_t
 	size_t at = ((size_t)(uintptr_t)text / 16 + list_n) % TEXTS;
 	enum rc rc;
 
-	while (known[at].text != NULL &&
-	       (known[at].text != text || known[at].list_n != list_n))
+	while (known[at].text != NULL && (known[at].text != text || known[at].list_n != list_n))
 		at = (at + 1) % TEXTS;
 	if (known[at].text == NULL) {
 		rc = real_dialect_expand(dialect, prefix, text, list_n, out, e);

@@ -1,8 +1,9 @@
-/* database.c - the driver "sim": one SQLite in memory for all agents, with the real SQL, whose clock is virtual.
+/* database.c - the driver "sim": one SQLite in memory for all agents, with the real SQL, whose
+ * clock is virtual.
  *
- * A session yields before it begins and outside of transactions, so that those of several agents interleave as the one writer that
- * SQLite allows. Prepared statements are shared and stay. Every call may be the agent's last, may be lost before or after its work,
- * may take long. */
+ * A session yields before it begins and outside of transactions, so that those of several agents
+ * interleave as the one writer that SQLite allows. Prepared statements are shared and stay. Every
+ * call may be the agent's last, may be lost before or after its work, may take long. */
 #include "config.h"
 #include <inttypes.h>
 #include <sqlite3.h>
@@ -182,8 +183,8 @@ made_to_fail(struct db_session *s, enum tx_call call, enum rc rc, const char *wh
 
 /* ---- the driver ---- */
 
-/* Figures for people, and a look for what the simulated application never does (to write the agent's columns, odd types): most of
- * a quiet agent's time. */
+/* Figures for people, and a look for what the simulated application never does (to write the
+ * agent's columns, odd types): most of a quiet agent's time. */
 static bool
 is_figure(const char *name)
 {
@@ -549,8 +550,9 @@ now(sqlite3_vfs *vfs, sqlite3_int64 *julian_ms)
 	return SQLITE_OK;
 }
 
-static const char *const tables[] = { "send", "result", "try", "report", "history", "agent",
-				      "meta" };
+static const char *const tables[] = {
+	"send", "result", "try", "report", "history", "agent", "meta"
+};
 
 void
 database_open(void)
@@ -579,8 +581,9 @@ database_open(void)
 	buf_free(&text);
 	must(sqlite3_exec(db, "ATTACH ':memory:' AS old", NULL, NULL, NULL), "attach");
 	for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {
-		snprintf(sql, sizeof sql, "CREATE TABLE old.o_%s AS SELECT * FROM main.mt_%s WHERE 0",
-			 tables[i], tables[i]);
+		snprintf(sql, sizeof sql,
+			 "CREATE TABLE old.o_%s AS SELECT * FROM main.mt_%s WHERE 0", tables[i],
+			 tables[i]);
 		must(sqlite3_exec(db, sql, NULL, NULL, NULL), sql);
 	}
 	must(sqlite3_exec(db, "CREATE TABLE old.o_sequence (name, seq)", NULL, NULL, NULL), "old");
@@ -591,10 +594,15 @@ void
 database_begin(void)
 {
 	static const char *const empty[] = {
-		"DELETE FROM mt_send",	  "DELETE FROM mt_result",  "DELETE FROM mt_try",
-		"DELETE FROM mt_report",  "DELETE FROM mt_history", "DELETE FROM mt_agent",
+		"DELETE FROM mt_send",
+		"DELETE FROM mt_result",
+		"DELETE FROM mt_try",
+		"DELETE FROM mt_report",
+		"DELETE FROM mt_history",
+		"DELETE FROM mt_agent",
 		"DELETE FROM sqlite_sequence",
-		"UPDATE mt_meta SET installation = 7, db_identity = 'first', frozen = 'N', freeze_reason = NULL, "
+		"UPDATE mt_meta SET installation = 7, db_identity = 'first', frozen = 'N', "
+		"freeze_reason = NULL, "
 		"frozen_at = NULL, freeze_epoch = 0, created_at = '2026-11-22 00:00:00.000'",
 	};
 
@@ -628,13 +636,20 @@ void
 database_snapshot(void)
 {
 	static const char *const copy[] = {
-		"DELETE FROM old.o_send",    "INSERT INTO old.o_send SELECT * FROM main.mt_send",
-		"DELETE FROM old.o_result",  "INSERT INTO old.o_result SELECT * FROM main.mt_result",
-		"DELETE FROM old.o_try",     "INSERT INTO old.o_try SELECT * FROM main.mt_try",
-		"DELETE FROM old.o_report",  "INSERT INTO old.o_report SELECT * FROM main.mt_report",
-		"DELETE FROM old.o_history", "INSERT INTO old.o_history SELECT * FROM main.mt_history",
-		"DELETE FROM old.o_agent",   "INSERT INTO old.o_agent SELECT * FROM main.mt_agent",
-		"DELETE FROM old.o_meta",    "INSERT INTO old.o_meta SELECT * FROM main.mt_meta",
+		"DELETE FROM old.o_send",
+		"INSERT INTO old.o_send SELECT * FROM main.mt_send",
+		"DELETE FROM old.o_result",
+		"INSERT INTO old.o_result SELECT * FROM main.mt_result",
+		"DELETE FROM old.o_try",
+		"INSERT INTO old.o_try SELECT * FROM main.mt_try",
+		"DELETE FROM old.o_report",
+		"INSERT INTO old.o_report SELECT * FROM main.mt_report",
+		"DELETE FROM old.o_history",
+		"INSERT INTO old.o_history SELECT * FROM main.mt_history",
+		"DELETE FROM old.o_agent",
+		"INSERT INTO old.o_agent SELECT * FROM main.mt_agent",
+		"DELETE FROM old.o_meta",
+		"INSERT INTO old.o_meta SELECT * FROM main.mt_meta",
 		"DELETE FROM old.o_sequence",
 		"INSERT INTO old.o_sequence SELECT name, seq FROM main.sqlite_sequence",
 	};
@@ -649,13 +664,20 @@ void
 database_restore(bool new_identity)
 {
 	static const char *const copy[] = {
-		"DELETE FROM mt_send",	  "INSERT INTO main.mt_send SELECT * FROM old.o_send",
-		"DELETE FROM mt_result",  "INSERT INTO main.mt_result SELECT * FROM old.o_result",
-		"DELETE FROM mt_try",	  "INSERT INTO main.mt_try SELECT * FROM old.o_try",
-		"DELETE FROM mt_report",  "INSERT INTO main.mt_report SELECT * FROM old.o_report",
-		"DELETE FROM mt_history", "INSERT INTO main.mt_history SELECT * FROM old.o_history",
-		"DELETE FROM mt_agent",	  "INSERT INTO main.mt_agent SELECT * FROM old.o_agent",
-		"DELETE FROM mt_meta",	  "INSERT INTO main.mt_meta SELECT * FROM old.o_meta",
+		"DELETE FROM mt_send",
+		"INSERT INTO main.mt_send SELECT * FROM old.o_send",
+		"DELETE FROM mt_result",
+		"INSERT INTO main.mt_result SELECT * FROM old.o_result",
+		"DELETE FROM mt_try",
+		"INSERT INTO main.mt_try SELECT * FROM old.o_try",
+		"DELETE FROM mt_report",
+		"INSERT INTO main.mt_report SELECT * FROM old.o_report",
+		"DELETE FROM mt_history",
+		"INSERT INTO main.mt_history SELECT * FROM old.o_history",
+		"DELETE FROM mt_agent",
+		"INSERT INTO main.mt_agent SELECT * FROM old.o_agent",
+		"DELETE FROM mt_meta",
+		"INSERT INTO main.mt_meta SELECT * FROM old.o_meta",
 		"DELETE FROM sqlite_sequence",
 		"INSERT INTO main.sqlite_sequence SELECT name, seq FROM old.o_sequence",
 	};

@@ -1,5 +1,5 @@
-/* disk.c - a folder of files in memory for each agent. What is written is in the page cache: the agent's death keeps it, a power cut
- * keeps what was synced and a piece of the rest. */
+/* disk.c - a folder of files in memory for each agent. What is written is in the page cache: the
+ * agent's death keeps it, a power cut keeps what was synced and a piece of the rest. */
 #include "config.h"
 #include <dirent.h>
 #include <errno.h>
@@ -10,25 +10,8 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "tests/simulation/disk.h"
 #include "tests/simulation/sim.h"
-
-int disk_open(const char *path);
-int disk_openat(int dir, const char *name, int flags);
-int disk_close(int fd);
-int disk_fstat(int fd, struct stat *st);
-ssize_t disk_read(int fd, void *p, size_t n);
-ssize_t disk_write(int fd, const void *p, size_t n);
-void *disk_map(int fd);
-struct disk_dir *disk_opendir(int fd);
-struct dirent *disk_readdir(struct disk_dir *d);
-int disk_closedir(struct disk_dir *d);
-int disk_allocate(int fd, int64_t size);
-int disk_sync(int fd);
-int disk_rename(const char *from, int dir, const char *to);
-int disk_unlink(int dir, const char *name);
-FILE *disk_boot_id(void);
-ssize_t disk_random(void *p, size_t n);
-int disk_dup(int fd);
 
 #define FILES_MAX 24
 #define FDS_MAX 96

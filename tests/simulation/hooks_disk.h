@@ -1,4 +1,5 @@
-/* hooks_disk.h - the system calls of the journal, sent to disk.c. Included before a source of the agent. */
+/* hooks_disk.h - the system calls of the journal, sent to disk.c. Included before a source of the
+ * agent. */
 #ifndef MTRELAY_HOOKS_DISK_H
 #define MTRELAY_HOOKS_DISK_H
 #include "config.h"
@@ -13,24 +14,7 @@
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-int disk_open(const char *path);
-int disk_openat(int dir, const char *name, int flags);
-int disk_close(int fd);
-int disk_fstat(int fd, struct stat *st);
-ssize_t disk_read(int fd, void *p, size_t n);
-ssize_t disk_write(int fd, const void *p, size_t n);
-void *disk_map(int fd);
-struct disk_dir *disk_opendir(int fd);
-struct dirent *disk_readdir(struct disk_dir *d);
-int disk_closedir(struct disk_dir *d);
-int disk_allocate(int fd, int64_t size);
-int disk_sync(int fd);
-int disk_rename(const char *from, int dir, const char *to);
-int disk_unlink(int dir, const char *name);
-FILE *disk_boot_id(void);
-ssize_t disk_random(void *p, size_t n);
-int disk_dup(int fd);
+#include "tests/simulation/disk.h"
 
 #define open(path, flags) disk_open(path)
 #define openat(dir, name, flags, ...) disk_openat(dir, name, (flags))

@@ -1,7 +1,8 @@
-/* provider.c - the channel driver "sim" of the agents, and providers that know what really happened.
+/* provider.c - the channel driver "sim" of the agents, and providers that know what really
+ * happened.
  *
- * The provider's side lives on when an agent dies: a request that left is taken at its time or never, reports are handed out once,
- * by the page, to whoever asks first. */
+ * The provider's side lives on when an agent dies: a request that left is taken at its time or
+ * never, reports are handed out once, by the page, to whoever asks first. */
 #include "config.h"
 #include <event2/event.h>
 #include <inttypes.h>
@@ -202,7 +203,9 @@ report_of(const struct record *k, enum report_class class, struct report *r)
 	if (by != 1)
 		snprintf(r->provider_id, sizeof r->provider_id, "%s", k->id);
 	snprintf(r->code, sizeof r->code, "%s",
-		 class == REPORT_OK ? "0000" : class == REPORT_FAIL ? "4002" : "");
+		 class == REPORT_OK	? "0000"
+		 : class == REPORT_FAIL ? "4002"
+					: "");
 	snprintf(r->provider_code, sizeof r->provider_code, "%d", (int)class);
 	r->parts = 1;
 }
@@ -582,9 +585,9 @@ look_up(const struct sim_channel *c, struct query *q)
 	q->outcome.parts = 1;
 	snprintf(q->outcome.provider_id, sizeof q->outcome.provider_id, "%s", k->id);
 	report_of(k,
-		  k->known_ms > W.now_ms ? REPORT_PENDING :
-		  k->is_delivered	 ? REPORT_OK :
-					   REPORT_FAIL,
+		  k->known_ms > W.now_ms ? REPORT_PENDING
+		  : k->is_delivered	 ? REPORT_OK
+					 : REPORT_FAIL,
 		  &q->report);
 	snprintf(q->report.client_key, sizeof q->report.client_key, "%s", k->key);
 }

@@ -1,4 +1,5 @@
-/* schedule.c - one schedule: what its seed plans, the application and the operator, and the oracle. */
+/* schedule.c - one schedule: what its seed plans, the application and the operator, and the
+ * oracle. */
 #include "config.h"
 #include <inttypes.h>
 #include <stdio.h>
@@ -27,7 +28,7 @@ static struct {
 
 static struct app {
 	bool inserted, deleted, is_excused; /* the database lost it */
-	bool has_orphan; /* a result that knows no more than the key */
+	bool has_orphan;		    /* a result that knows no more than the key */
 	unsigned results, waits;
 } apps[MESSAGES_MAX];
 
@@ -51,8 +52,8 @@ conf_defaults(struct conf *c)
 #define CONF_MS(section, name, def, min, max, reload, text) c->section.name##_ms = (def);
 #define CONF_BYTES(section, name, def, min, max, reload, text) c->section.name##_bytes = (def);
 #define CONF_ENUM(section, name, tag, def, words, reload, text) c->section.name = (def);
-#define CONF_WANT                                                                                  \
-	(CONF_IN_AGENT | CONF_IN_DATABASE | CONF_IN_REPORT | CONF_IN_TIMES | CONF_IN_LIMITS |      \
+#define CONF_WANT                                                                             \
+	(CONF_IN_AGENT | CONF_IN_DATABASE | CONF_IN_REPORT | CONF_IN_TIMES | CONF_IN_LIMITS | \
 	 CONF_IN_LOG)
 #include "agent/conf.def"
 	c->refs = 1000000;
@@ -80,10 +81,10 @@ draw_conf(void)
 	conf_defaults(c);
 	c->database.driver = "sim";
 	c->database.accept_weak_durability = true; /* a database in memory */
-	c->times.heartbeat_ms = between(6 * SECOND, 15 * SECOND);
+	c->times.heartbeat_ms = between(7 * SECOND, 20 * SECOND);
 	c->times.agent_lease_ms = c->times.heartbeat_ms * (3 + pick(4));
-	c->times.care_pass_ms = between(12 * SECOND, 50 * SECOND);
-	c->times.idle_poll_ms = between(2 * SECOND, 12 * SECOND);
+	c->times.care_pass_ms = between(15 * SECOND, 60 * SECOND);
+	c->times.idle_poll_ms = between(3 * SECOND, 15 * SECOND);
 	c->limits.journal_segment_bytes = segments[pick(3)];
 	c->limits.journal_keep = (int64_t)pick(3);
 	c->limits.batch = 1 + pick(8);
@@ -98,7 +99,7 @@ draw_conf(void)
 			confs[i] = confs[0];
 		confs[i].agent.id = W.agents[i].id;
 		confs[i].agent.state_dir = W.agents[i].dir;
-		confs[i].database.sessions = 1 + pick(3);
+		confs[i].database.sessions = chance(5000) ? 1 : 2 + pick(2);
 		W.agents[i].conf = &confs[i];
 	}
 }
@@ -415,14 +416,15 @@ draw_events(void)
 		world_at(some_time(), kill_agent, some_agent(), 0);
 	for (n = plan.pauses ? 1 + pick(3) : 0; n > 0; n--)
 		world_at(some_time(), pause_agent, some_agent(),
-			 chance(5000) ? between(1, 30 * SECOND) : between(30 * SECOND, 10 * MINUTE));
+			 chance(5000) ? between(1, 30 * SECOND)
+				      : between(30 * SECOND, 10 * MINUTE));
 	for (n = plan.drains ? 1 + pick(2) : 0; n > 0; n--)
 		world_at(some_time(), drain_agent, some_agent(), 0);
 	for (n = chance(2500) ? 1 + pick(2) : 0; n > 0; n--) {
 		at = some_time();
 		world_at(at, db_down, NULL, 1);
-		world_at(at + (chance(9000) ? between(1, 2 * MINUTE) : between(MINUTE, HOUR)), db_down,
-			 NULL, 0);
+		world_at(at + (chance(9000) ? between(1, 2 * MINUTE) : between(MINUTE, HOUR)),
+			 db_down, NULL, 0);
 	}
 	for (n = chance(2500) ? 1 + pick(2) : 0; n > 0; n--) {
 		unsigned p = pick(plan.provider_count);
@@ -457,6 +459,32 @@ draw_events(void)
 }
 
 static void
+print_plan(void)
+{
+	static const char *const policies[] = { "auto", "hold", "resend", "close" };
+	const struct conf_times *t = &confs[0].times;
+	unsigned i;
+
+	printf("on_unknown %s, heartbeat %" PRId64 ", agent_lease %" PRId64 ", care_pass %" PRId64
+	       ", idle_poll %" PRId64 "\n",
+	       policies[plan.on_unknown], t->heartbeat_ms, t->agent_lease_ms, t->care_pass_ms,
+	       t->idle_poll_ms);
+	for (i = 0; i < plan.provider_count; i++) {
+		const struct provider_plan *p = &plan.providers[i];
+
+		printf("p%u: knows keys for %" PRId64 " s, %s, %s, report by %s, batch %" PRId64
+		       "\n",
+		       i, p->knows_keys ? p->window_ms / 1000 : 0,
+		       p->can_query ? "can be asked" : "cannot be asked",
+		       p->has_reports ? "reports" : "no reports",
+		       p->report_by == 0   ? "key and id"
+		       : p->report_by == 1 ? "key"
+					   : "id",
+		       channels[i].batch);
+	}
+}
+
+static void
 draw(void)
 {
 	static const unsigned agent_counts[] = { 1, 1, 1, 2, 2, 2, 2, 2, 3, 3 };
@@ -468,7 +496,7 @@ draw(void)
 	W.agent_count = agent_counts[pick(10)];
 	plan.message_count = 1 + pick(6);
 	plan.provider_count = chance(2500) ? 2 : 1;
-	plan.end_ms = W.now_ms + between(25 * SECOND, chance(7000) ? 90 * SECOND : 4 * MINUTE);
+	plan.end_ms = W.now_ms + between(20 * SECOND, chance(7500) ? 75 * SECOND : 4 * MINUTE);
 	plan.crashes = chance(6500);
 	plan.crash_range = chance(5000) ? 120 : 700;
 	plan.db_faults = chance(5000);
@@ -481,15 +509,17 @@ draw(void)
 	plan.clock_jumps = chance(600);
 	is_calm = chance(1500);
 	r = pick(100);
-	plan.on_unknown = r < 70   ? CONF_UNKNOWN_AUTO :
-			  r < 80   ? CONF_UNKNOWN_HOLD :
-			  r < 90   ? CONF_UNKNOWN_RESEND :
-				     CONF_UNKNOWN_CLOSE;
+	plan.on_unknown = r < 70   ? CONF_UNKNOWN_AUTO
+			  : r < 80 ? CONF_UNKNOWN_HOLD
+			  : r < 90 ? CONF_UNKNOWN_RESEND
+				   : CONF_UNKNOWN_CLOSE;
 	for (i = 0; i < plan.provider_count; i++)
 		draw_provider(&plan.providers[i], is_calm);
 	providers_begin(plan.provider_count, plan.providers);
 	draw_conf();
 	draw_events();
+	if (W.is_traced)
+		print_plan();
 	for (i = 0; i < W.agent_count; i++)
 		world_at(W.now_ms + between(0, 10 * SECOND), start, &W.agents[i], 0);
 }
@@ -500,10 +530,10 @@ draw(void)
 static int64_t
 table_gap_ms(void)
 {
-	int64_t gap = database_int(
-		"SELECT CAST(ROUND((julianday(MIN(d)) - julianday('now')) * 86400000.0) AS INTEGER) FROM ("
-		"SELECT MIN(due_at) AS d FROM mt_send WHERE status > 0 "
-		"UNION ALL SELECT MIN(send_at) FROM mt_send WHERE status = 0)");
+	int64_t gap = database_int("SELECT CAST(ROUND((julianday(MIN(d)) - julianday('now')) * "
+				   "86400000.0) AS INTEGER) FROM ("
+				   "SELECT MIN(due_at) AS d FROM mt_send WHERE status > 0 "
+				   "UNION ALL SELECT MIN(send_at) FROM mt_send WHERE status = 0)");
 
 	if (database_int("SELECT COUNT(*) FROM mt_send") == 0)
 		return -1;
@@ -515,14 +545,15 @@ table_gap_ms(void)
 	return gap > 0 ? gap : 0;
 }
 
-/* Nothing is under way: on to where something is, as if all hosts had slept, or as if all had gone on quietly. */
+/* Nothing is under way: on to where something is, as if all hosts had slept, or as if all had
+ * gone on quietly. */
 static void
 leap(int64_t not_after_ms)
 {
 	int64_t to = not_after_ms, at, gap;
 	char sql[256];
 
-	if (W.now_ms - plan.looked_ms < 20 * SECOND || !world_is_quiet())
+	if (W.now_ms - plan.looked_ms < 10 * SECOND || !world_is_quiet())
 		return;
 	plan.looked_ms = W.now_ms;
 	at = world_next_ms();
@@ -544,7 +575,8 @@ leap(int64_t not_after_ms)
 	W.now_ms = to;
 	if (chance(5000)) {
 		snprintf(sql, sizeof sql,
-			 "UPDATE mt_agent SET lease_until = strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now', "
+			 "UPDATE mt_agent SET lease_until = strftime('%%Y-%%m-%%d %%H:%%M:%%f', "
+			 "'now', "
 			 "'+20 seconds') WHERE state = 'LIVE'");
 		(void)database_run(sql);
 	}
@@ -620,8 +652,10 @@ excused_double(const struct truth *t)
 		return true;
 	if (plan.on_unknown == CONF_UNKNOWN_RESEND && !all_know)
 		return true;
-	/* An attempt that the copy does not know may be claimed by another agent before the freeze. */
-	return plan.rolled_back && (!all_know || t->bumped || t->refused > 0 || plan.provider_count > 1);
+	/* An attempt that the copy does not know may be claimed by another agent before the
+	 * freeze. */
+	return plan.rolled_back &&
+	       (!all_know || t->bumped || t->refused > 0 || plan.provider_count > 1);
 }
 
 static void
@@ -666,7 +700,8 @@ see_result(void *arg, char **cols)
 	trace_text(NULL, cols[0], cols[1]);
 	judge((unsigned)i, cols[1], cols[2]);
 	if (took_ms > 48 * HOUR && !plan.clock_jumped)
-		violation("m%d: its result came %" PRId64 " h after its sending", i, took_ms / HOUR);
+		violation("m%d: its result came %" PRId64 " h after its sending", i,
+			  took_ms / HOUR);
 }
 
 static void
@@ -687,23 +722,26 @@ check(void)
 
 	database_each("SELECT etc1 FROM mt_send", see_waiting, NULL);
 	if (!at_rest()) {
-		database_each("SELECT etc1, status, owner, hold_code, pend_class, due_at, "
-			      "strftime('%Y-%m-%d %H:%M:%f', 'now') FROM mt_send ORDER BY msg_id LIMIT 1",
-			      stuck_row, text);
+		database_each(
+			"SELECT etc1, status, owner, hold_code, pend_class, due_at, "
+			"strftime('%Y-%m-%d %H:%M:%f', 'now') FROM mt_send ORDER BY msg_id LIMIT 1",
+			stuck_row, text);
 		W.counts.stuck++;
 		violation("no rest: %s", text);
 	}
-	database_each("SELECT etc1, result_class, result_code, client_key, CASE WHEN rev = 0 AND "
-		      "sent_at IS NOT NULL THEN CAST((julianday(changed_at) - julianday(sent_at)) * "
-		      "86400000.0 AS INTEGER) ELSE 0 END FROM mt_result",
-		      see_result, NULL);
+	database_each(
+		"SELECT etc1, result_class, result_code, client_key, CASE WHEN rev = 0 AND "
+		"sent_at IS NOT NULL THEN CAST((julianday(changed_at) - julianday(sent_at)) * "
+		"86400000.0 AS INTEGER) ELSE 0 END FROM mt_result",
+		see_result, NULL);
 	for (i = 0; i < plan.message_count; i++) {
 		const struct app *m = &apps[i];
 		const struct truth *t = truth_of(i);
 
 		if (!m->inserted)
 			continue;
-		/* Ended unsent in the older copy before its agent could tell that it was sent; then its report came. */
+		/* Ended unsent in the older copy before its agent could tell that it was sent;
+		 * then its report came. */
 		if (m->results == 2 && m->has_orphan && plan.rolled_back)
 			W.counts.excused++;
 		else if (m->results > 1)
@@ -728,7 +766,8 @@ check(void)
 			continue;
 		for (k = 0; k < sizeof a->places / sizeof *a->places; k++)
 			if (a->places[k] != 0)
-				violation("%s keeps %zu messages at place %u", a->id, a->places[k], k);
+				violation("%s keeps %zu messages at place %u", a->id, a->places[k],
+					  k);
 		if (a->held_bytes != 0)
 			violation("%s holds %zu bytes of messages", a->id, a->held_bytes);
 		if (a->journal != NULL && journal_live(a->journal) != 0)

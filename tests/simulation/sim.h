@@ -1,12 +1,15 @@
 /* sim.h - what the parts of the simulation share.
  *
- * One process, one thread. Every agent is the real relay_run() in a coroutine, every lane of it another one; world.c decides which
- * of them goes on, and when. Time is a number: it moves to the next thing that is due when nothing can run now. All chance comes
- * from the seed of the schedule, so that the same seed is the same schedule. Unit: milliseconds of virtual time.
+ * One process, one thread. Every agent is the real relay_run() in a coroutine, every lane of it
+ * another one; world.c decides which of them goes on, and when. Time is a number: it moves to the
+ * next thing that is due when nothing can run now. All chance comes from the seed of the
+ * schedule, so that the same seed is the same schedule. Unit: milliseconds of virtual time.
  *
- *   world.c     clock, coroutines, the imitation of libevent and of the lanes, agents that start, stand still and die
+ *   world.c     clock, coroutines, the imitation of libevent and of the lanes, agents that
+ *               start, stand still and die
  *   disk.c      the files of the journals, in memory, with a page cache that a power cut loses
- *   database.c  the database driver "sim": one SQLite in memory with the real SQL, failures, outages, older copies
+ *   database.c  the database driver "sim": one SQLite in memory with the real SQL, failures,
+ *               outages, older copies
  *   provider.c  the channel driver "sim" and what the provider really did
  *   schedule.c  one schedule: its plan, the application, the operator, and the oracle
  *   simulation.c  the program: seeds, children, counts */
@@ -43,11 +46,14 @@ bool chance(unsigned per_10000);
 int64_t between(int64_t least, int64_t most);
 
 /* ---- counts, added up over all schedules of a run ---- */
-#define COUNTS(X)                                                                                  \
-	X(schedules) X(steps) X(messages) X(starts) X(crashes) X(power_cuts) X(lost_journals)      \
-	X(pauses) X(drains) X(lost_commits) X(lost_calls) X(outages) X(rollbacks) X(clock_jumps)   \
-	X(requests) X(cut_requests) X(late_requests) X(resends) X(queries) X(reports) X(lost_pages) \
-	X(ok) X(failed) X(unknown) X(excused) X(lost) X(doubled) X(wrong) X(stuck)
+#define COUNTS(X)                                                                                \
+	X(schedules)                                                                             \
+	X(steps)                                                                                 \
+	X(messages) X(starts) X(crashes) X(power_cuts) X(lost_journals) X(pauses) X(drains)      \
+		X(lost_commits) X(lost_calls) X(outages) X(rollbacks) X(clock_jumps) X(requests) \
+			X(cut_requests) X(late_requests) X(resends) X(queries) X(reports)        \
+				X(lost_pages) X(ok) X(failed) X(unknown) X(excused) X(lost)      \
+					X(doubled) X(wrong) X(stuck)
 struct counts {
 #define COUNT_FIELD(name) int64_t name;
 	COUNTS(COUNT_FIELD)
@@ -156,8 +162,8 @@ struct provider_plan {
 };
 struct truth {
 	int accepted, delivered, refused;
-	bool lied;	 /* reports contradicted each other */
-	bool bumped;	 /* an attempt went out with another generation than 0 */
+	bool lied;   /* reports contradicted each other */
+	bool bumped; /* an attempt went out with another generation than 0 */
 	int64_t first_wire_ms, last_wire_ms;
 	int64_t leg_wire_ms[LEGS_MAX];
 };

@@ -1,7 +1,8 @@
 /* simulation.c - runs schedules: seeds, children, counts. See README.md.
  *
  *   simulation [--schedules N] [--seconds S] [--seed FIRST]     runs them, prints counts as JSON
- *   simulation --replay SEED [--trace]                          one schedule, its hash, and all its steps */
+ *   simulation --replay SEED [--trace]                          one schedule, its hash, and all
+ *               its steps */
 #include "config.h"
 #include <inttypes.h>
 #include <malloc.h>
@@ -46,8 +47,8 @@ one(uint64_t seed)
 	memcpy(shared->violation, W.violation, sizeof shared->violation);
 }
 
-/* Runs seeds from first on in a child, as what a crash of an agent leaves in memory goes with it. Returns how many were
- * done without a violation. */
+/* Runs seeds from first on in a child, as what a crash of an agent leaves in memory goes with it.
+ * Returns how many were done without a violation. */
 static uint64_t
 child(uint64_t first, uint64_t n, bool is_traced)
 {
@@ -78,7 +79,8 @@ child(uint64_t first, uint64_t n, bool is_traced)
 	if (WIFSIGNALED(status))
 		snprintf(shared->violation, sizeof shared->violation, "signal %d: %s",
 			 WTERMSIG(status),
-			 WTERMSIG(status) == SIGALRM ? "it takes for ever" : "the agent's own fault");
+			 WTERMSIG(status) == SIGALRM ? "it takes for ever"
+						     : "the agent's own fault");
 	else if (WEXITSTATUS(status) != 0)
 		snprintf(shared->violation, sizeof shared->violation, "status %d",
 			 WEXITSTATUS(status));
@@ -131,10 +133,12 @@ main(int argc, char **argv)
 		}
 		i++;
 	}
-	shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
+		      0);
 	if (shared == MAP_FAILED)
 		return 1;
-	/* Big tables of the agent come from the heap that the child has already, not from the system each time. */
+	/* Big tables of the agent come from the heap that the child has already, not from the
+	 * system each time. */
 	mallopt(M_MMAP_THRESHOLD, 1 << 26);
 	mallopt(M_TRIM_THRESHOLD, 1 << 28);
 	database_open();

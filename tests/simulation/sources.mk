@@ -8,6 +8,7 @@ simulation_sources = \
 	tests/simulation/core_report.c \
 	tests/simulation/database.c \
 	tests/simulation/disk.c \
+	tests/simulation/disk.h \
 	tests/simulation/hooks_disk.h \
 	tests/simulation/provider.c \
 	tests/simulation/schedule.c \

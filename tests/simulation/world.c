@@ -1,4 +1,5 @@
-/* world.c - clock, coroutines, and the imitation of what an agent runs on: libevent, lanes, log, control socket. See sim.h. */
+/* world.c - clock, coroutines, and the imitation of what an agent runs on: libevent, lanes, log,
+ * control socket. See sim.h. */
 #include "config.h"
 #include <event2/event.h>
 #include <inttypes.h>
@@ -627,7 +628,7 @@ int
 event_base_dispatch(struct event_base *b)
 {
 	struct agent *a = b->agent;
-	void (*ask)(struct agent *a);
+	void (*ask)(struct agent * a);
 	struct event *ev;
 
 	a->is_ready = true;
@@ -852,8 +853,8 @@ world_is_quiet(void)
 		a = &W.agents[i];
 		if (!a->is_alive)
 			continue;
-		if (a->paused_until_ms > W.now_ms || !a->is_ready || a->hot > 0 ||
-		    a->ask != NULL || a->term_asked || !pipeline_is_empty(a->pipeline))
+		if (a->paused_until_ms > W.now_ms || !a->is_ready || a->hot > 0 || a->ask != NULL ||
+		    a->term_asked || !pipeline_is_empty(a->pipeline))
 			return false;
 		for (k = 0; k < a->lane_count; k++)
 			if (a->lanes[k] != NULL &&
