@@ -24,11 +24,11 @@ utf8_prefix(const char *p, size_t n, size_t chars)
 	return i;
 }
 
-/* Gives v to o; false when either is missing. */
+/* Gives v to o; false when either is missing, and then v is gone all the same. */
 static bool
 put(json_t *o, const char *key, json_t *v)
 {
-	return o != NULL && v != NULL && json_object_set_new(o, key, v) == 0;
+	return json_object_set_new(o, key, v) == 0;
 }
 
 static json_t *
