@@ -82,8 +82,10 @@ static void
 write_counts(void)
 {
 	const char *path = getenv("MTRELAY_TORTURE_COUNT");
-	FILE *f = path != NULL ? fopen(path, "a") : NULL;
+	FILE *f;
 
+	atomic_store(&armed_kind, FAIL_KINDS);
+	f = path != NULL ? fopen(path, "a") : NULL;
 	if (f == NULL)
 		return;
 	fprintf(f, "%lu %lu %lu %d %s\n", fail_calls(FAIL_ALLOC), fail_calls(FAIL_SYSTEM),
