@@ -144,8 +144,10 @@ schedule_agent_ended(struct agent *a, bool is_crash)
 		disk_power_cut(a);
 		snprintf(a->boot_id, sizeof a->boot_id, "boot-%d-%u", a->no, ++plan.boots);
 	}
-	world_at(W.now_ms + (chance(8000) ? between(1, 5 * SECOND) : between(1, 2 * MINUTE)), start,
-		 a, 0);
+	world_at(W.now_ms + (chance(8000)   ? between(1, 5 * SECOND)
+			     : chance(6000) ? between(1, 2 * MINUTE)
+					    : between(2 * MINUTE, 10 * MINUTE)),
+		 start, a, 0);
 }
 
 /* ---- what goes wrong by the clock ---- */
@@ -605,10 +607,10 @@ calm_down(void)
 
 		a->disk_is_full = false;
 		a->crash_in = a->db_fault_in = 0;
-		a->paused_until_ms = 0;
+		/* Who stands still does so to the end, who is dead comes at its time. */
 		if (!a->is_alive)
-			world_at(W.now_ms + between(0, 5 * SECOND), start, a, 0);
-		else if (a->is_ready)
+			continue;
+		if (a->is_ready)
 			a->ask = ask_resume;
 		else
 			world_at(W.now_ms + MINUTE, operator_pause, a, 0);

@@ -16,7 +16,7 @@
 #include <unistd.h>
 #include "tests/simulation/sim.h"
 
-#define PER_CHILD 400
+#define PER_CHILD 150
 #define SCHEDULE_SECONDS 60
 
 /* What the child leaves when it dies. */
