@@ -431,7 +431,7 @@ static const struct {
 	  true },
 	{ { .form = { HEX, DEC, DEC }, .width_bits = 32 },
 	  SMPP_ID_OF_TEXT,
-	  "fffffff07830fd6c",
+	  "ffffffff7830fd6c",
 	  "2016476524",
 	  false },
 	{ { .form = { HEX, DEC, DEC }, .width_bits = 64 },
