@@ -78,8 +78,7 @@ class Node(MariaDB):
     def back(self):
         """Starts again after kill9(), with what it has missed."""
         self.begins = False
-        argv = [a for a in self.command() if not a.startswith(("--wsrep-cluster-address", "--wsrep-on"))]
-        done = subprocess.run(argv + ["--wsrep-on=ON", "--wsrep-recover"], capture_output=True, text=True, timeout=120, cwd=self.dir)
+        done = subprocess.run(self.command() + ["--wsrep-recover"], capture_output=True, text=True, timeout=120, cwd=self.dir)
         found = re.findall(r"Recovered position:? ([0-9a-f-]{36}:-?\d+)", done.stdout + done.stderr)
         self.position = found[-1] if found else None
         self.run()
