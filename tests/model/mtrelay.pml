@@ -828,14 +828,17 @@ end:	do
 	:: d_step { ARRIVES(aa, mm) && !KNOWS(KEY_OF(aa, mm)) ->
 		AT; MEM.answer = YES; l = MEM.leg; g = MEM.gen; class = OK; take() }
 #ifdef REPORTS
+	/* it arrives, is taken, and will fail later */
 	:: d_step { ARRIVES(aa, mm) && !KNOWS(KEY_OF(aa, mm)) ->
 		AT; MEM.answer = YES; l = MEM.leg; g = MEM.gen; class = FAIL; take() }
 #endif
 	/* the provider knows the key */
 	:: d_step { ARRIVES(aa, mm) && KNOWS(KEY_OF(aa, mm)) -> AT; MEM.answer = DUPLICATE }
-	/* it refuses; or does not take it now; or not with this key again */
+	/* it refuses */
 	:: d_step { ARRIVES(aa, mm) && DOES_REFUSE(KEY_OF(aa, mm)) -> AT; MEM.answer = NO }
+	/* it does not take it now */
 	:: d_step { ARRIVES(aa, mm) && DOES_REFUSE(KEY_OF(aa, mm)) -> AT; MEM.answer = LATER }
+	/* it does not take it now, and not with this key again */
 	:: d_step { ARRIVES(aa, mm) && prov[KEY_OF(aa, mm)].has == 0 && mem[I(aa, mm)].gen + 1 < NG ->
 		AT; prov[KEY_OF(a, m)].has = 3; MEM.answer = ENDED }
 
@@ -1305,6 +1308,7 @@ end:	do
 #if REFUSALS > 0
 	/* a trigger or a foreign key refuses results; for a while */
 	:: d_step { refusals > 0 && !refusing -> refusals = refusals - 1; refusing = 1 }
+	/* that is over */
 	:: d_step { refusing -> refusing = 0 }
 #endif
 #if ROLLBACKS > 0
@@ -1362,8 +1366,8 @@ end:	do
 
 proctype Monitor()
 {
-	timeout ->
-	d_step {
+	/* nothing can happen any more */
+	timeout -> d_step {
 		EACH_MESSAGE
 			assert(row[m].st == GONE);	/* no message stays, */
 			assert(res[m].c != 0);		/* each has its result, */
