@@ -46,6 +46,8 @@ static struct shared {
 	char why[400];
 } * shared;
 static char folder[90];
+/* MTRELAY_TORTURE_STEP=N: only every Nth, for a short run; MTRELAY_SEED says from which on. */
+static unsigned long step = 1, first = 1;
 
 #define must(condition)                                         \
 	do {                                                    \
@@ -781,7 +783,7 @@ child(const struct module *m, enum fail_kind kind, unsigned how, bool later, uns
 	/* What is kept for good is kept by the first run. */
 	m->before();
 	m->run();
-	for (;; nth++) {
+	for (;; nth += step) {
 		shared->nth = nth;
 		alarm(HANG_S);
 		m->before();
@@ -806,7 +808,7 @@ static int
 torture(const struct module *m, enum fail_kind kind, unsigned how, bool later, unsigned long only,
 	unsigned long *ended)
 {
-	unsigned long nth = only != 0 ? only : 1;
+	unsigned long nth = only != 0 ? only : first;
 	bool look_first = false;
 	int status;
 	pid_t pid;
@@ -828,7 +830,7 @@ torture(const struct module *m, enum fail_kind kind, unsigned how, bool later, u
 			shared->runs++;
 			/* What lies in memory is gone with the process; what lies on disk is looked at by the next. */
 			look_first = true;
-			nth = shared->nth + 1;
+			nth = shared->nth + step;
 			if (only != 0)
 				return 0;
 			continue;
@@ -854,6 +856,11 @@ main(int argc, char **argv)
 	unsigned long only = argc > 3 ? strtoul(argv[3], NULL, 10) : 0;
 	int bad = 0;
 
+	if (getenv("MTRELAY_TORTURE_STEP") != NULL)
+		step = strtoul(getenv("MTRELAY_TORTURE_STEP"), NULL, 10);
+	step += step == 0;
+	if (getenv("MTRELAY_SEED") != NULL)
+		first = 1 + strtoul(getenv("MTRELAY_SEED"), NULL, 10) % step;
 	for (size_t i = 0; i < COUNT(modules); i++) {
 		if (argc < 2)
 			printf("%s\n", modules[i].name);
