@@ -113,6 +113,8 @@ before(struct db_session *s, bool is_commit, bool *after)
 
 	*after = false;
 	crash_point();
+	if (!s->tx.open)
+		pause_point();
 	if (!s->tx.open && chance(4000))
 		sleep_ms(latency_ms());
 	else if (is_commit && W.faults && chance(30))

@@ -455,6 +455,7 @@ go(struct request *r)
 	const struct provider_plan *p = &providers[c->provider].plan;
 	int64_t taken_in, answered_in;
 	bool is_cut = W.faults && chance(p->p_cut_before);
+	int i;
 
 	W.counts.requests++;
 	r->hand = hand_new(r);
@@ -486,7 +487,11 @@ go(struct request *r)
 	r->hand->refs++;
 	world_at(W.now_ms + taken_in, process, r->hand, 0);
 	timer_set(r->timer, answered_in);
-	crash_point();
+	/* The worst moment, so it is tried more often than others. */
+	for (i = 0; i < 6; i++) {
+		crash_point();
+		pause_point();
+	}
 }
 
 static void

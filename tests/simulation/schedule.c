@@ -110,6 +110,7 @@ static void
 arm(struct agent *a)
 {
 	a->crash_in = plan.crashes && chance(7000) ? 1 + pick(plan.crash_range) : 0;
+	a->pause_in = plan.pauses && chance(6000) ? 1 + pick(plan.crash_range) : 0;
 	a->db_fault_in = plan.db_faults ? 1 + pick(plan.db_range) : 0;
 }
 

@@ -49,11 +49,12 @@ int64_t between(int64_t least, int64_t most);
 #define COUNTS(X)                                                                                \
 	X(schedules)                                                                             \
 	X(steps)                                                                                 \
-	X(messages) X(starts) X(crashes) X(power_cuts) X(lost_journals) X(pauses) X(drains)      \
-		X(lost_commits) X(lost_calls) X(outages) X(rollbacks) X(clock_jumps) X(requests) \
-			X(cut_requests) X(late_requests) X(resends) X(queries) X(reports)        \
-				X(lost_pages) X(ok) X(failed) X(unknown) X(excused) X(lost)      \
-					X(doubled) X(wrong) X(stuck)
+	X(messages)                                                                              \
+	X(starts) X(crashes) X(power_cuts) X(lost_journals) X(pauses) X(drains) X(lost_commits)  \
+		X(lost_calls) X(outages) X(rollbacks) X(clock_jumps) X(requests) X(cut_requests) \
+			X(late_requests) X(resends) X(queries) X(reports) X(lost_pages) X(ok)    \
+				X(failed) X(unknown) X(excused) X(lost) X(doubled) X(wrong)      \
+					X(stuck)
 struct counts {
 #define COUNT_FIELD(name) int64_t name;
 	COUNTS(COUNT_FIELD)
@@ -73,6 +74,7 @@ struct agent {
 	int64_t paused_until_ms; /* 0: not paused */
 	int64_t mono_lag_ms;	 /* the host slept so long */
 	unsigned crash_in;	 /* points until it dies, 0 never */
+	unsigned pause_in;	 /* points until it stands still, 0 never */
 	unsigned db_fault_in;	 /* database calls until one fails, 0 never */
 	struct coro *main;
 	struct event_base *base;
@@ -127,6 +129,9 @@ void agent_crash(struct agent *a);
 void agent_pause(struct agent *a, int64_t ms, bool sleeps);
 /* In the agent's coroutine: may be its end. */
 void crash_point(void);
+/* In the agent's coroutine, where nothing of it that all agents share is in use: it may stand
+ * still. */
+void pause_point(void);
 /* In a coroutine: goes on ms later. */
 void sleep_ms(int64_t ms);
 /* From a hook: status as of _exit(). */

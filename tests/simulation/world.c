@@ -304,6 +304,18 @@ crash_point(void)
 }
 
 void
+pause_point(void)
+{
+	struct agent *a = world_running();
+
+	if (a == NULL || !W.faults || a->pause_in == 0 || --a->pause_in > 0)
+		return;
+	agent_pause(a, chance(4000) ? between(1, 30 * SECOND) : between(30 * SECOND, 10 * MINUTE),
+		    chance(2000));
+	sleep_ms(0);
+}
+
+void
 sim_exit(int status)
 {
 	struct agent *a = world_running();
@@ -635,9 +647,10 @@ event_base_dispatch(struct event_base *b)
 	while (!b->is_broken) {
 		current->state = CORO_WAITS;
 		to_scheduler(false);
-		crash_point();
 		ev = fire;
 		fire = NULL;
+		crash_point();
+		pause_point();
 		if (ev == NULL) {
 			ask = a->ask;
 			a->ask = NULL;
