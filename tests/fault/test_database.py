@@ -14,11 +14,12 @@ import pytest
 from lib import db as dbs
 from lib import proof
 from lib.proxy import Proxy
-from lib.wait import wait_until
+from lib.wait import WaitTimeout, wait_until
 
 QUICK = {"times": {"quiet_time": "1s", "unknown_look": "100ms", "care_pass": "100ms", "heartbeat": "200ms", "agent_lease": "2s",
-                   "write_deadline": "2s", "row_lease": "8s"}}
-CHANNEL = {"batch": 20, "log_queries_per_minute": 6000}
+                   "write_deadline": "2s", "row_lease": "12s"}}
+# A page of reports whose answer comes too late on a busy machine would be lost until the close.
+CHANNEL = {"batch": 20, "log_queries_per_minute": 6000, "answer_timeout": "5s"}
 SERVERS = pytest.mark.db("mariadb", "postgresql")
 
 
@@ -31,6 +32,16 @@ def stands_still(sim, seconds=1.0):
     before = handed(sim)
     time.sleep(seconds)
     return handed(sim) == before
+
+
+def wait_done(database, a, deadline_s, where="1 = 1"):
+    """No row is left (of those); says what is, otherwise."""
+    try:
+        wait_until(lambda: database.count("send", where) == 0, deadline_s, "no row with " + where, fail=a.dead_text)
+    except WaitTimeout as e:
+        raise AssertionError("%s: %s; reports: %s" % (e, database.query(
+            "SELECT status, hold_code, pend_class, try_no, provider_id, COUNT(*) AS n, MIN(due_at) AS due FROM {p}send "
+            "GROUP BY status, hold_code, pend_class, try_no, provider_id LIMIT 10"), database.count("report")))
 
 
 def all_ok(database, oracle, total):
@@ -307,8 +318,10 @@ def test_delete_is_refused(servers, database, sim, agent, oracle, how):
     database.insert_many(n)
     ids = {r["msg_id"] for r in database.rows("send")}
     wait_until(lambda: handed(sim) == n + 1, 30, "all handed over", fail=a.dead_text)
-    wait_until(lambda: database.count("send", "status = 4 AND pend_class = 'OK'") == n if how == "trigger" else
-               a.log_has("(denied|permission)"), 20, "their outcomes to be kept", fail=a.dead_text)
+    if how == "trigger":
+        wait_done(database, a, 20, "NOT (status = 4 AND COALESCE(pend_class, '') = 'OK')")
+    else:
+        a.wait_log("(denied|permission)", 20)
     assert stands_still(sim, 1.5) and handed(sim) == n + 1, "nothing is sent a second time"
     assert database.count("send") == n and a.alive()
     if how == "trigger":
@@ -317,7 +330,7 @@ def test_delete_is_refused(servers, database, sim, agent, oracle, how):
         revoke(servers(database.kind), database, False)
     # The agent tries again within the minute.
     database.execute("UPDATE {p}send SET due_at = %s WHERE status = 4 AND pend_class IS NOT NULL" % database.later_sql(-1))
-    database.wait_empty(100, fail=a.dead_text)
+    wait_done(database, a, 100)
     a.stop()
     oracle.expect(first, *ids)
     all_ok(database, oracle, n + 1)

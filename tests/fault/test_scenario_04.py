@@ -17,8 +17,8 @@ from lib import proof
 from lib.wait import WaitTimeout, wait_until
 
 pytestmark = pytest.mark.db("mariadb", "postgresql")
-QUICK = {"times": {"quiet_time": "1s", "unknown_look": "100ms", "care_pass": "100ms", "heartbeat": "200ms", "write_deadline": "1s",
-                   "row_lease": "2500ms", "agent_lease": "1200ms", "drain": "5s"}, "limits": {"batch": 40}}
+QUICK = {"times": {"quiet_time": "1s", "unknown_look": "100ms", "care_pass": "100ms", "heartbeat": "500ms", "write_deadline": "1s",
+                   "row_lease": "4s", "agent_lease": "3s", "drain": "5s"}, "limits": {"batch": 40}}
 CHANNEL = {"batch": 20, "log_queries_per_minute": 6000}
 
 
@@ -102,7 +102,7 @@ def test_the_server_is_killed_under_load(servers, database, sim, agent, oracle):
     finally:
         app.end()
     try:
-        wait_until(lambda: database.count("send", "status <> 2") == 0, 60, "everything handed over")
+        wait_until(lambda: database.count("send", "status <> 2") == 0, proof.size(60, 240), "everything handed over")
         # A page of reports that was lost with a process is asked for an hour before the close.
         database.execute("UPDATE {p}send SET due_at = %s WHERE status = 2" % database.later_sql(600))
         database.wait_empty(30)

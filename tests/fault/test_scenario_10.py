@@ -19,7 +19,8 @@ from lib.db import OWNER, PASSWORD, find
 from lib.wait import wait_until
 
 RATE = 200
-CHANNEL = {"batch": 50, "report_poll": "50ms"}
+# A page of reports whose answer comes too late on a busy machine would be lost until the close.
+CHANNEL = {"batch": 50, "report_poll": "50ms", "answer_timeout": "5s"}
 
 
 class Session(threading.Thread):
