@@ -996,7 +996,7 @@ world_end(void)
 
 /* ---- the log, the control socket ---- */
 
-static void
+static void __attribute__((format(printf, 2, 0)))
 log_line(const char *event, const char *fmt, va_list ap)
 {
 	mix_text(event);
