@@ -4,6 +4,7 @@
 agents.)  After each of them the oracle looks at every message.
 """
 
+import os
 import random
 import re
 import resource
@@ -312,7 +313,9 @@ def mutate(rng, text):
 def test_reload_of_a_damaged_file_keeps_the_old_one(database, sim, agent, oracle):
     seed = proof.seed()
     rng = random.Random(seed)
-    one = agent(extra={"times": TIMES})
+    # libconfig leaks the text of a string without its end.
+    no_leaks = {"ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":detect_leaks=0"}
+    one = agent(extra={"times": TIMES}, env=no_leaks)
     with open(one.config_path, encoding="utf-8") as f:
         good = f.read()
     good_path = one.config_path + ".good"
@@ -323,10 +326,11 @@ def test_reload_of_a_damaged_file_keeps_the_old_one(database, sim, agent, oracle
         text = mutate(rng, good)
         with open(one.config_path, "w", encoding="latin-1") as f:
             f.write(text)
-        said = one.run_daemon("-t")
+        said = one.run_daemon("-t", env=no_leaks)
         # By a copy of the good file: mtrelayctl itself cannot read the damaged one.
         done = subprocess.run([paths.program("mtrelayctl"), "-c", good_path, "reload"], capture_output=True, text=True,
                               timeout=30, check=False, errors="replace")
+        assert said.returncode in (0, 78), "mtrelayd -t: %d\n%s\n%s" % (said.returncode, said.stderr, text)
         if said.returncode == 78:
             refused += 1
             assert done.returncode != 0, "taken although mtrelayd -t says: %s\n%s" % (said.stderr, text)
