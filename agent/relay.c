@@ -2,7 +2,7 @@
  *
  * Order of a start: journal and lock, database, registration, recovery, lanes, channels, control, ready. The end is the reverse.
  * DIAGNOSTICS (events): relay.start, relay.ready, relay.recovered, relay.stop, relay.waiting, relay.taken_over, relay.frozen,
- * row.crashed, report.dropped, relay.unfrozen, relay.stuck, relay.reload, care.failed, heartbeat.failed, lease.lost, clock.jump. */
+ * row.crashed, report.dropped, relay.unfrozen, relay.stuck, relay.reload, care.failed, heartbeat.failed, lease.lost. */
 #include "config.h"
 #include <errno.h>
 #include <event2/event.h>
@@ -333,8 +333,9 @@ judge_database(struct relay *r, const struct beat_job *b)
 			 (host_least - db_gone) / 1000);
 		freeze(r, text);
 	} else if (r->last_db_now_ms != 0 && db_gone > host_most + CLOCK_JUMP_MS) {
-		log_event(LOG_LEVEL_WARN, "clock.jump", "forward_s=%" PRId64,
-			  (db_gone - host_most) / 1000);
+		snprintf(text, sizeof text, "the database's clock went ahead by %" PRId64 " s",
+			 (db_gone - host_most) / 1000);
+		freeze(r, text);
 	}
 	r->last_beat_seq = b->beat.beat_seq;
 	pipeline_set_beat_seq(r->pipeline, b->beat.beat_seq);
