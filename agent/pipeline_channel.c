@@ -156,6 +156,17 @@ on_wire(void *owner, struct message **m, size_t n)
 	return !is_late(w, m, n);
 }
 
+/* The pause that a channel asks for is its own: when the route goes another way meanwhile, the
+ * message need not wait for it, or it would be ready again just in time to be the next that finds
+ * this channel ill. */
+static bool
+has_other_way(struct way *w, const struct message *m)
+{
+	const struct way *other = way_of_type(w->p, m->type);
+
+	return other != NULL && other != w;
+}
+
 static void
 on_done(void *owner, struct message **m, const struct outcome *o, size_t n)
 {
@@ -204,7 +215,7 @@ on_done(void *owner, struct message **m, const struct outcome *o, size_t n)
 				it->c.client_key = it->key;
 				settle_message(p, it, AT_CHANNEL);
 			} else if (o[i].retry_after_ms > 0 && !m[i]->is_resend &&
-				   !m[i]->older_open) {
+				   !m[i]->older_open && !has_other_way(w, m[i])) {
 				it = settle_item_new(p, m[i]);
 				it->c.kind = CHANGE_DEFER;
 				it->c.delay_ms = o[i].retry_after_ms;
@@ -220,6 +231,8 @@ on_done(void *owner, struct message **m, const struct outcome *o, size_t n)
 		/* A second look at a re-send must not come before the quiet time of the re-send itself. */
 		answer = o[i];
 		answer.is_final = !has_reports;
+		if (answer.kind == OUT_DEFERRED && has_other_way(w, m[i]))
+			answer.retry_after_ms = 0;
 		pipeline_decide(&it->mark, &answer,
 				m[i]->is_resend ? p->conf->times.quiet_time_ms
 						: p->conf->times.unknown_look_ms,

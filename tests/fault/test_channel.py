@@ -333,6 +333,7 @@ def given(sim, when=lambda e: True):
 
 CERTAINLY_NOT = {
     "refused": None,
+    "401": {"status": 401},
     "no credit": {"reject": 12},
     "429": {"status": 429},
 }
