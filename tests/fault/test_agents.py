@@ -91,7 +91,8 @@ def test_four_agents_share_the_work(database, sim, agent):
 
 @pytest.mark.skipif(not proof.long_form(), reason="waits for the default leases: the long form")
 def test_the_times_of_the_defaults(failpoints, database, sim, agent):
-    crew = Crew(agent, database, sim, 2, extra={"times": DEFAULTS, "limits": {"batch": 500}}, channel={"batch": 500})
+    crew = Crew(agent, database, sim, 2, extra={"times": DEFAULTS, "limits": {"batch": 500}},
+                channel={"batch": 500, "answer_timeout": "30s", "connect_timeout": "10s"})
     a, b = crew
     crew.insert(2000)
     a.start(wait=False, failpoint="answer_before_mark:kill:2")
