@@ -42,7 +42,7 @@ def is_sanitized():
 # ---- TERM ------------------------------------------------------------------------------------------------------------
 
 
-DRAIN_S = 4
+DRAIN_S = proof.size(4, 33)     # the default
 ENDS = ["idle", "load", "provider_hangs", "database_refuses", "database_hangs", "waiting_for_database", "hanging_at_start", "paused"]
 
 
@@ -52,8 +52,8 @@ def test_term_ends_it_in_every_state(database, sim, agent, oracle, state):
     """Status 0 within times.drain and two seconds; what was under way is resolved by the next start."""
     at_start = state in ("waiting_for_database", "hanging_at_start")
     with Proxy(database.server.port, speaks="mysql") as proxy:
-        one = agent(start=False, channel={"answer_timeout": "20s", "batch": 10},
-                    extra={"times": dict(TIMES, drain="%ds" % DRAIN_S, row_lease="30s"),
+        one = agent(start=False, channel={"answer_timeout": proof.size("20s", "60s"), "batch": 10},
+                    extra={"times": dict(TIMES, drain="%ds" % DRAIN_S, row_lease=proof.size("30s", "120s")),
                            "database": {"port": proxy.port, "statement_timeout": "10s", "connect_timeout": "2s"}})
         if state == "waiting_for_database":
             proxy.listen(False)
@@ -89,7 +89,7 @@ def test_term_ends_it_in_every_state(database, sim, agent, oracle, state):
         print("%s: %.2f s" % (state, took))
         proof.record("term " + state, database.kind, seconds=took)
         # At a start nothing is under way, and a call that hangs ends by its own time.
-        assert took < (13 if state == "hanging_at_start" else DRAIN_S + 3)
+        assert took < (13 if state == "hanging_at_start" else DRAIN_S + 2.5)
     sim.clear_rules()
     one.write({"database": {"port": database.server.port}})
     one.start()
