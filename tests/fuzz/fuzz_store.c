@@ -63,7 +63,8 @@ static struct db_session *raw;
 static struct store *store;
 static struct store_config cfg = { .prefix = "mt_",
 				   .agent_id = "fuzz",
-				   .agent_lease_ms = 30000,
+				   .agent_lease_ms =
+					   INT64_C(1000) * 3600000, /* nobody beats here */
 				   .row_lease_ms = 120000,
 				   .close_after_ms = INT64_C(47) * 3600000,
 				   .expire_after_ms = INT64_C(24) * 3600000,
