@@ -10,9 +10,10 @@
 
 /* DIAGNOSTICS: RC_NOMEM from store_claim() and store_resend() means that the texts of so many
  * rows do not fit the batch (or there is no memory): nothing was claimed, ask for fewer with a
- * new batch. RC_BUG: the database gave other rows than were marked. After RC_UNSURE the rows may
- * be ours without anybody knowing them: store_list_own() names them, they were never handed out
- * and may be released. */
+ * new batch. RC_LOST: the database gave other rows than were marked; so does a node of a cluster
+ * that has undone the transaction for another node's and has not yet said so. After RC_UNSURE the
+ * rows may be ours without anybody knowing them: store_list_own() names them, they were never
+ * handed out and may be released. */
 
 #define PEEK_QUEUES 18
 #define AROUND_MS 60000 /* how long claims step around rows that somebody holds */
@@ -291,7 +292,7 @@ write_keys(struct store *s, struct message **m, size_t n, const bool *is_new,
 	rc = store_run_many(s, "claim_key", args, rows, affected, e);
 	for (size_t i = 0; rc == RC_OK && i < rows; i++)
 		if (affected[i] != 1)
-			rc = err_set(e, RC_BUG, 0, "store.claim",
+			rc = err_set(e, RC_LOST, 0, "store.claim",
 				     "row %" PRId64 " was claimed and could not be given its key",
 				     args[KEY_ARGS * i + 3].i);
 	return rc;
@@ -446,7 +447,7 @@ mark(struct store *s, struct store_claim *c, const struct db_value *ids, size_t 
 		return rc;
 	rc = store_read_messages(s, ids, n, c->batch, c->out, n, got, e);
 	if (rc == RC_OK && (int64_t)*got != affected)
-		rc = err_set(e, RC_BUG, 0, "store.claim",
+		rc = err_set(e, RC_LOST, 0, "store.claim",
 			     "%" PRId64 " rows were marked and %zu came back", affected, *got);
 	return rc;
 }
@@ -618,8 +619,8 @@ resend_in_tx(struct store *s, const struct store_resend *r, size_t n, struct bat
 	qsort(ids, marked, sizeof ids[0], by_int);
 	rc = store_read_messages(s, ids, marked, b, out, n, got, e);
 	if (rc == RC_OK && *got != marked)
-		rc = err_set(e, RC_BUG, 0, "store.resend", "%zu rows were marked and %zu came back",
-			     marked, *got);
+		rc = err_set(e, RC_LOST, 0, "store.resend",
+			     "%zu rows were marked and %zu came back", marked, *got);
 	if (rc == RC_OK)
 		rc = store_finish_messages(s, out, *got, NULL, NULL, e);
 	if (rc == RC_OK)
