@@ -9,9 +9,11 @@ The write deadline is tested once more directly before the request is written.  
 the write is not seen by anybody but a provider that recognises the key: the freeze is set outside of them.
 """
 
+import contextlib
 import random
 import re
 import signal
+import sqlite3
 import time
 
 import pytest
@@ -33,7 +35,18 @@ def in_transaction(point):
     return point.endswith("_before_commit") or point in ("row_read", "row_judge", "row_settle")
 
 
-def stand_still(a):
+def is_locked(database):
+    """SQLite: somebody is in the middle of a write, and nobody else can begin one."""
+    with contextlib.closing(sqlite3.connect(database.path, timeout=0.1, isolation_level=None)) as c:
+        try:
+            c.execute("BEGIN IMMEDIATE")
+            c.execute("ROLLBACK")
+            return False
+        except sqlite3.OperationalError:
+            return True
+
+
+def stand_still(a, database, may_lock):
     """SIGSTOP while the loop sleeps, in its wait for events or at the fault point, and not on its way from the last test to the
     socket: looked at before and after, since a wait that is interrupted ends."""
     def sleeps():
@@ -48,7 +61,7 @@ def stand_still(a):
         a.signal(signal.SIGSTOP)
         wait_until(lambda: sleeps()[0] == "T", 5, "the process to stand still", pause_s=0.001)
         # Once more off the processor, for the stop itself; more often: it had woken up in between.
-        if before[0] == "S" and woken(before[1], sleeps()[1]) <= 1:
+        if before[0] == "S" and woken(before[1], sleeps()[1]) <= 1 and (may_lock or not is_locked(database)):
             return
         a.signal(signal.SIGCONT)
         time.sleep(0.002)
@@ -77,7 +90,7 @@ class Freeze(Sweep):
         self.insert(60)
         self.arm(a, spec(point, "stall=2500"))
         self.until_hit(a, {point})
-        stand_still(a)
+        stand_still(a, self.database, self.database.kind != "sqlite" or in_transaction(point))
         frozen_at = time.monotonic()
         self.sim.clear_rules()
         b.start(wait=self.database.kind != "sqlite" or not in_transaction(point))
