@@ -54,7 +54,7 @@ def test_term_ends_it_in_every_state(database, sim, agent, oracle, state):
     with Proxy(database.server.port, speaks="mysql") as proxy:
         one = agent(start=False, channel={"answer_timeout": proof.size("20s", "60s"), "batch": 10},
                     extra={"times": dict(TIMES, drain="%ds" % DRAIN_S, row_lease=proof.size("30s", "120s")),
-                           "database": {"port": proxy.port, "statement_timeout": "10s", "connect_timeout": "2s"}})
+                           "database": {"port": proxy.port, "statement_timeout": "4s", "connect_timeout": "2s"}})
         if state == "waiting_for_database":
             proxy.listen(False)
         if state == "hanging_at_start":
@@ -89,7 +89,7 @@ def test_term_ends_it_in_every_state(database, sim, agent, oracle, state):
         print("%s: %.2f s" % (state, took))
         proof.record("term " + state, database.kind, seconds=took)
         # At a start nothing is under way, and a call that hangs ends by its own time.
-        assert took < (13 if state == "hanging_at_start" else DRAIN_S + 2.5)
+        assert took < (8 if state == "hanging_at_start" else DRAIN_S + 2.5)
     sim.clear_rules()
     one.write({"database": {"port": database.server.port}})
     one.start()
@@ -154,7 +154,7 @@ def test_memory_runs_out(database, sim, agent, oracle):
     one = agent(start=False, extra={"times": TIMES, "limits": {"batch": 200}})
     ended = 0
     statuses = []
-    for _ in range(proof.size(4, 30)):
+    for _ in range(proof.size(3, 30)):
         database.insert_many(500, body="long " + "m" * 1500, msg_type="LMS")
         oracle.snapshot()
         one.start(wait=False)
@@ -174,7 +174,7 @@ def test_memory_runs_out(database, sim, agent, oracle):
             ended += 1
             statuses.append(one.proc.popen.returncode)
         print("room %d KiB: status %s, %d left" % (room >> 10, one.proc.popen.returncode, database.count("send")))
-    proof.record("memory", database.kind, seed, limits=proof.size(4, 30), ended=ended)
+    proof.record("memory", database.kind, seed, limits=proof.size(3, 30), ended=ended)
     assert not [s for s in statuses if s in (78, -signal.SIGSEGV, -signal.SIGBUS)], statuses
     one.start()
     tally = run_out(one, database, oracle, 120)
