@@ -341,7 +341,7 @@ find(int64_t msg_id, uint32_t made, const char *key)
 		struct suspect *s = &box->suspects[i];
 
 		if (is_same(s, msg_id, made) ||
-		    (s->count > 0 && key[0] != '\0' && strcmp(s->key, key) == 0))
+		    (s->count > 0 && key[0] != '\0' && strncmp(s->key, key, BLACKBOX_KEY - 1) == 0))
 			return s;
 	}
 	return NULL;

@@ -1,7 +1,8 @@
 /* pipeline_settle.c - what an outcome makes of a row, and the line of changes that wait for the
  * database.
  *
- * DIAGNOSTICS (events): channel.duplicate, settle.failed (repeated by itself), settle.stale, settle.held, settle.gone. */
+ * DIAGNOSTICS (events): channel.duplicate, settle.failed (repeated by itself), settle.stale, settle.held,
+ * settle.waiting, settle.gone. */
 #include "config.h"
 #include <inttypes.h>
 #include <stdio.h>
@@ -105,7 +106,7 @@ settle_done(struct db_job *j)
 	struct settle_job *sj = (struct settle_job *)j;
 	struct pipeline *p = sj->p;
 	struct settle_item *it;
-	size_t i;
+	size_t i, locked = 0;
 
 	sj->busy = false;
 	if (j->rc != RC_OK) {
@@ -143,7 +144,10 @@ settle_done(struct db_job *j)
 		switch (it->c.answer) {
 		case CHANGED:
 			stat_inc(STAT_rows_settled);
-			if (it->c.kind == CHANGE_ACCEPT || it->c.kind == CHANGE_RESULT)
+			/* Where an older attempt is open the row lives on. */
+			if (it->c.kind == CHANGE_ACCEPT ||
+			    (it->c.kind == CHANGE_RESULT &&
+			     (it->m == NULL || (!it->m->is_resend && !it->m->older_open))))
 				blackbox_forget(it->c.msg_id);
 			break;
 		case CHANGE_STALE:
@@ -158,9 +162,12 @@ settle_done(struct db_job *j)
 				  it->c.msg_id, (int)it->c.kind);
 			break;
 		case CHANGE_FAILED:
-			log_err(LOG_LEVEL_ERROR, "settle.held", &sj->why[i],
-				"id=%" PRId64 " code=%s held=%s", it->c.msg_id, it->c.code,
-				it->c.new_fence > 0 ? "yes" : "no");
+			if (sj->why[i].rc == RC_AGAIN)
+				locked++;
+			else
+				log_err(LOG_LEVEL_ERROR, "settle.held", &sj->why[i],
+					"id=%" PRId64 " code=%s held=%s", it->c.msg_id, it->c.code,
+					it->c.new_fence > 0 ? "yes" : "no");
 			if (it->c.new_fence <= 0) {
 				it->not_before_ms = clock_mono_ms() + BACKOFF_LAST_MS;
 				settle_add(p, it);
@@ -170,6 +177,9 @@ settle_done(struct db_job *j)
 		}
 		settle_item_end(p, it);
 	}
+	if (locked > 0)
+		log_event(LOG_LEVEL_WARN, "settle.waiting",
+			  "rows=%zu text=\"another transaction holds them; tried again\"", locked);
 	pipeline_pump(p);
 }
 

@@ -1,4 +1,6 @@
-/* recover.c - see recover.h. */
+/* recover.c - see recover.h.
+ *
+ * DIAGNOSTICS (events): settle.held, row.lost. */
 #include "config.h"
 #include <inttypes.h>
 #include <stdlib.h>
@@ -34,6 +36,13 @@ todo_flush(struct todo *t)
 		return;
 	t->rc = store_apply(t->st, t->c, t->n, t->e);
 	for (i = 0; i < t->n && t->rc == RC_OK; i++) {
+		if (t->c[i].answer == CHANGE_FAILED && t->why[i].rc == RC_AGAIN) {
+			/* A customer's transaction holds the row: nobody else would ever tell it what the
+			 * journal knows. What is done is done; recovery is repeated. */
+			*t->e = t->why[i];
+			t->rc = RC_AGAIN;
+			break;
+		}
 		if (t->c[i].answer == CHANGE_FAILED)
 			log_err(LOG_LEVEL_ERROR, "settle.held", &t->why[i],
 				"id=%" PRId64 " code=%s", t->c[i].msg_id, t->c[i].code);
@@ -145,8 +154,14 @@ replay_attempt(struct todo *t, const struct kept_attempt *a, const struct conf *
 	t->rc = store_row_read(t->st, mark.msg_id, &row, &found, t->e);
 	if (t->rc == RC_OK && found)
 		t->rc = is_same(t->st, &row, &mark, &same, t->e);
-	if (t->rc == RC_OK && !same)
+	if (t->rc == RC_OK && !same) {
+		log_event(LOG_LEVEL_ERROR, "row.lost",
+			  "id=%" PRId64
+			  " key=%s channel=%s text=\"the database has another message "
+			  "under this id: it has lost one that was sent\"",
+			  mark.msg_id, mark.client_key, mark.channel);
 		t->rc = journal_settled(t->j, &a->mark, 1, t->e);
+	}
 	if (t->rc != RC_OK || !same)
 		return t->rc;
 	if (found && is_lost_commit(&row, &mark)) {

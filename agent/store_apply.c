@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "agent/blackbox.h"
+#include "agent/clock.h"
 #include "agent/store_int.h"
 #include "agent/text.h"
 
@@ -45,8 +46,10 @@ stale(struct work *w)
 static bool
 is_own_rule(const struct change *c)
 {
-	/* An answer or a report is the provider's, whatever code an operator's map gave it. */
-	return !c->is_evidence && (c->code[0] == '2' || c->code[0] == '3');
+	/* An answer or a report is the provider's, whatever code an operator's map gave it. 9003: left
+	 * alone by us, and nothing of this attempt has left. */
+	return !c->is_evidence &&
+	       (c->code[0] == '2' || c->code[0] == '3' || strcmp(c->code, "9003") == 0);
 }
 
 static bool
@@ -554,6 +557,13 @@ other_leg(struct store *s, struct work *w, struct err *e)
 	return RC_OK;
 }
 
+/* Its result is known and waits for the database to take it: no later word undoes that. */
+static bool
+has_outcome(const struct row_state *st)
+{
+	return st->row.status == ROW_HELD && st->pend_class[0] != '\0' && !st->row.is_resend;
+}
+
 static enum rc
 accept_row(struct store *s, struct work *w, struct err *e)
 {
@@ -561,7 +571,7 @@ accept_row(struct store *s, struct work *w, struct err *e)
 	int64_t affected = 0;
 	enum rc rc;
 
-	if (w->st->row.status == ROW_ACCEPTED) {
+	if (w->st->row.status == ROW_ACCEPTED || has_outcome(w->st)) {
 		const struct db_value fill[] = { store_v_some(w->c->channel),
 						 store_v_text(w->c->provider_id),
 						 v_int(w->c->msg_id),
@@ -597,7 +607,7 @@ accept_older(struct store *s, struct work *w, struct err *e)
 	if (rc != RC_OK)
 		return rc;
 	changed(w, w->st->row.fence);
-	if (affected == 0 || w->st->row.status == ROW_ACCEPTED) {
+	if (affected == 0 || w->st->row.status == ROW_ACCEPTED || has_outcome(w->st)) {
 		w->report = REPORT_KNOWN;
 		return RC_OK;
 	}
@@ -1306,7 +1316,7 @@ set_aside_in_tx(struct store *s, struct work *w, struct row_state *st, const str
 		if (rc != RC_OK || affected != 1)
 			return rc;
 		c->new_fence = st->row.fence + 1;
-		if (st->row.status == ROW_HELD && st->pend_class[0] != '\0' && !st->row.is_resend)
+		if (has_outcome(st))
 			return RC_OK; /* one history row is enough for all the attempts to settle it */
 		(void)text_copy(reason, sizeof reason,
 				other ? "another message has a result under this id and time"
@@ -1378,6 +1388,12 @@ apply_around(struct store *s, struct work *w, size_t n, const struct err *why, s
 		ids[i] = w[i].c->msg_id;
 	if (n > 1)
 		rc = store_find_locked(s, ids, n, is_locked, &known, e);
+	if (rc == RC_OK && !known && n > 1 && clock_mono_ms() >= s->halve_until_ms) {
+		/* What has been done is recognised when all of it is tried again. */
+		if (e != NULL)
+			*e = *why;
+		return RC_AGAIN;
+	}
 	if (rc == RC_OK && !known && n > 1) {
 		rc = apply_range(s, w, n / 2, e);
 		return rc == RC_OK ? apply_range(s, w + n / 2, n - n / 2, e) : rc;
@@ -1438,6 +1454,7 @@ store_apply(struct store *s, struct change *c, size_t n, struct err *e)
 		return err_set(e, RC_NOMEM, 0, "store.apply", "no memory");
 	for (size_t i = 0; i < n; i++)
 		w[i].c = &c[i];
+	s->halve_until_ms = clock_mono_ms() + STORE_HALVE_MS;
 	rc = apply_range(s, w, n, e);
 	free(w);
 	return rc;

@@ -29,6 +29,10 @@ struct store_ready {
 	bool is_refused; /* this server does not know what the statement needs */
 };
 
+/* Servers without SKIP LOCKED do not tell which row is locked: halving waits for each half. Well
+ * below times.stuck_limit. */
+#define STORE_HALVE_MS 10000
+
 struct store {
 	const struct store_config *cfg;
 	const struct db_driver *drv;
@@ -45,6 +49,7 @@ struct store {
 	struct buf json;
 	int64_t report_cursor, try_cursor;
 	int64_t claim_around_ms; /* until then claims step around rows that others hold */
+	int64_t halve_until_ms;	 /* so long a call looks for the locked row by halving */
 };
 
 static inline struct db_value

@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include "agent/clock.h"
 #include "agent/key.h"
 #include "agent/store_int.h"
 #include "agent/text.h"
@@ -434,6 +435,11 @@ reports_around(struct store *s, struct target *t, struct work *w, size_t n, cons
 		ids[i] = t[i].msg_id;
 	if (n > 1)
 		rc = store_find_locked(s, ids, n, is_locked, &known, e);
+	if (rc == RC_OK && !known && n > 1 && clock_mono_ms() >= s->halve_until_ms) {
+		if (e != NULL)
+			*e = *why;
+		return RC_AGAIN;
+	}
 	if (rc == RC_OK && !known && n > 1) {
 		rc = reports_range(s, t, w, n / 2, e);
 		return rc == RC_OK ? reports_range(s, t + n / 2, w + n / 2, n - n / 2, e) : rc;
@@ -505,6 +511,7 @@ store_reports(struct store *s, struct report_item *items, size_t n, struct err *
 
 	if (n == 0)
 		return RC_OK;
+	s->halve_until_ms = clock_mono_ms() + STORE_HALVE_MS;
 	t = calloc(n, sizeof *t);
 	w = calloc(n, sizeof *w);
 	if (t == NULL || w == NULL) {
