@@ -325,6 +325,7 @@ void
 pipeline_set_beat_seq(struct pipeline *p, int64_t seq)
 {
 	p->beat_seq = seq;
+	p->wait_for_beat = false;
 }
 
 int64_t

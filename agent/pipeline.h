@@ -50,7 +50,8 @@ void pipeline_freeze(struct pipeline *p, bool is_frozen);
 /* A claim's COMMIT was UNSURE or the heartbeat read it: what the database has now. */
 void pipeline_set_claim_seq(struct pipeline *p, int64_t seq);
 int64_t pipeline_claim_seq(const struct pipeline *p);
-/* The same of heartbeats, which only the heartbeat counts. */
+/* The same of heartbeats, which only the heartbeat counts; after a lost connection nothing is
+ * claimed before one. */
 void pipeline_set_beat_seq(struct pipeline *p, int64_t seq);
 /* Swaps the configuration; channels whose options changed are closed and opened again when they are empty. */
 enum rc pipeline_reload(struct pipeline *p, struct conf *conf, struct err *e) MUST_USE;

@@ -136,6 +136,7 @@ struct pipeline {
 	bool claim_busy;
 	bool claim_unsure;
 	int64_t claim_seq, beat_seq; /* that the database has acknowledged */
+	bool wait_for_beat;	     /* after a lost connection: is it the database that it was? */
 	size_t claim_most;	     /* rows of one claim: fewer after their texts did not fit */
 	int64_t claim_not_before_ms;
 	int64_t claim_backoff_ms;

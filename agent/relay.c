@@ -40,6 +40,7 @@
 #define SILENT_LEAD_MS INT64_C(3600000)
 #define COUNT_EVERY_MS 60000
 #define CLOCK_JUMP_MS 5000
+#define COMPARED_MS 1000 /* so long a heartbeat speaks for the database's clock */
 #define CONNECT_WAIT_MS 1000
 #define RECOVER_WAIT_MS 200
 #define RECOVER_TRIES 25
@@ -64,7 +65,7 @@ struct care_job {
 	bool is_behind; /* more changes wait than the database takes: no new ones from here */
 	size_t unknown_count, overdue_count, silent_count;
 	int64_t silent_lead_ms; /* 0: nobody could be asked */
-	bool take_unknown;
+	bool take_unknown, is_frozen;
 	bool busy;
 };
 
@@ -116,6 +117,8 @@ struct relay {
 	char started_at[32];
 	int64_t started_ms;
 	int64_t last_count_ms;
+	int64_t last_compared_ms; /* clocks, by a heartbeat; monotonic */
+	bool care_is_due, walk_is_due;
 	int64_t last_beat_seq, last_db_now_ms, last_before_ms, last_after_ms;
 	int64_t waiting, unknown, held, oldest_due_ms;
 	bool is_frozen, is_draining, is_quitting, database_ok;
@@ -337,11 +340,24 @@ judge_database(struct relay *r, const struct beat_job *b)
 			 (db_gone - host_most) / 1000);
 		freeze(r, text);
 	}
+	r->last_compared_ms = clock_mono_ms();
 	r->last_beat_seq = b->beat.beat_seq;
 	pipeline_set_beat_seq(r->pipeline, b->beat.beat_seq);
 	r->last_db_now_ms = b->beat.db_now_ms;
 	r->last_before_ms = b->before_ms;
 	r->last_after_ms = b->after_ms;
+}
+
+/* Care and walk that waited for the clocks to be compared. */
+static void
+start_what_is_due(struct relay *r)
+{
+	if (r->care_is_due)
+		set_timer(r->care_timer, 0);
+	if (r->walk_is_due && !r->is_frozen)
+		set_timer(r->walk_timer, 0);
+	r->care_is_due = false;
+	r->walk_is_due = r->walk_is_due && r->is_frozen;
 }
 
 static void
@@ -389,6 +405,7 @@ beat_done(struct db_job *j)
 		r->is_frozen = false;
 		pipeline_freeze(r->pipeline, false);
 	}
+	start_what_is_due(r);
 }
 
 static void
@@ -423,6 +440,18 @@ on_beat(evutil_socket_t fd, short what, void *arg)
 
 /* ---- care ---- */
 
+/* What closes or expires by the database's clock comes right behind a heartbeat, which has just
+ * compared it with ours; otherwise one is asked for. */
+static bool
+clock_is_compared(struct relay *r)
+{
+	if (r->last_compared_ms != 0 && clock_mono_ms() - r->last_compared_ms < COMPARED_MS)
+		return true;
+	if (!r->beat.busy)
+		set_timer(r->beat_timer, 0);
+	return false;
+}
+
 static bool
 care_goes_on(const struct store_care *c)
 {
@@ -442,6 +471,7 @@ care_run(struct store *st, struct db_job *j, struct err *e)
 	do {
 		memset(&c->care, 0, sizeof c->care);
 		c->care.limit = CARE_STEP;
+		c->care.clock_is_doubted = c->is_frozen;
 		rc = store_care(st, &c->care, e);
 	} while (rc == RC_OK && care_goes_on(&c->care) && ++round < CARE_ROUNDS);
 	if (rc == RC_OK && c->take_unknown)
@@ -518,12 +548,17 @@ on_care(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	if (c->busy || r->is_draining)
 		return;
+	if (!clock_is_compared(r)) {
+		r->care_is_due = true;
+		return;
+	}
 	c->r = r;
 	c->busy = true;
 	c->db.run = care_run;
 	c->db.done = care_done;
 	c->unknown_count = c->overdue_count = c->silent_count = 0;
-	c->silent_lead_ms = silent_lead_ms(r);
+	c->silent_lead_ms = r->is_frozen ? 0 : silent_lead_ms(r);
+	c->is_frozen = r->is_frozen;
 	c->is_behind = pipeline_is_behind(r->pipeline);
 	/* What is being asked for stays taken only so long: no more of it than one pass. */
 	c->take_unknown = !pipeline_is_asking(r->pipeline);
@@ -565,6 +600,10 @@ on_walk(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	if (w->busy || r->is_draining)
 		return;
+	if (r->is_frozen || !clock_is_compared(r)) {
+		r->walk_is_due = true;
+		return;
+	}
 	w->r = r;
 	w->walk.step = WALK_STEP;
 	w->walk.queues = w->queues;

@@ -236,6 +236,7 @@ enum rc store_take_silent(struct store *s, int64_t lead_ms, struct store_row *ro
 
 struct store_care {
 	unsigned limit; /* rows a step */
+	bool clock_is_doubted; /* nothing is closed or purged by the database's clock */
 	/* answers: rows changed by each step */
 	int64_t leases, due, closed, kept_reports, purged, made_new, pend_settled, normalised;
 };

@@ -77,7 +77,6 @@ commit_care(struct store *s, struct err *e)
 	return rc;
 }
 
-/* One compare-and-set for each row, in one transaction; done (may be NULL) tells which were met. */
 /* Leaves out the candidates that somebody else holds. */
 static enum rc
 without_locked(struct store *s, struct candidate *c, size_t *n, bool *known, struct err *e)
@@ -99,6 +98,7 @@ without_locked(struct store *s, struct candidate *c, size_t *n, bool *known, str
 	return RC_OK;
 }
 
+/* One compare-and-set for each row, in one transaction. */
 static enum rc
 change_rows(struct store *s, const char *statement, struct candidate *c, size_t n, int64_t *count,
 	    struct err *e)
@@ -498,7 +498,7 @@ store_care(struct store *s, struct store_care *c, struct err *e)
 		rc = end_leases(s, limit, &c->leases, e);
 	if (rc == RC_OK)
 		rc = end_deferral(s, limit, &c->due, e);
-	if (rc == RC_OK)
+	if (rc == RC_OK && !c->clock_is_doubted)
 		rc = close_all(s, limit, k, &c->closed, e);
 	if (rc == RC_OK)
 		rc = match_reports(s, limit, &c->kept_reports, e);
@@ -506,7 +506,7 @@ store_care(struct store *s, struct store_care *c, struct err *e)
 		rc = settle_pending(s, limit, k, &c->pend_settled, e);
 	if (rc == RC_OK)
 		rc = write_types(s, limit, &c->normalised, e);
-	if (rc == RC_OK)
+	if (rc == RC_OK && !c->clock_is_doubted)
 		rc = purge(s, limit, &c->purged, e);
 	free(k);
 	return rc;
