@@ -231,8 +231,9 @@ on_done(void *owner, struct message **m, const struct outcome *o, size_t n)
 		/* A second look at a re-send must not come before the quiet time of the re-send itself. */
 		answer = o[i];
 		answer.is_final = !has_reports;
+		/* With a key that is used up it must be deferred, if only for a moment. */
 		if (answer.kind == OUT_DEFERRED && has_other_way(w, m[i]))
-			answer.retry_after_ms = 0;
+			answer.retry_after_ms = answer.certainly_ended ? 1 : 0;
 		pipeline_decide(&it->mark, &answer,
 				m[i]->is_resend ? p->conf->times.quiet_time_ms
 						: p->conf->times.unknown_look_ms,

@@ -36,11 +36,15 @@ judge(void *arg, struct message *m)
 	const struct claim_job *cj = arg;
 	struct verdict v, *kept;
 
+	/* Its channel may have other rules than the route's first one: the loop judges. */
+	if (m->channel[0] != '\0' && (m->is_resend || m->older_open)) {
+		m->pipeline_ref = NULL;
+		return;
+	}
 	validate_message(m, &cj->rules, &v);
 	if (v.kind == VERDICT_SEND) {
 		validate_apply(&v, m);
-		if (m->channel[0] == '\0' || (!m->is_resend && !m->older_open))
-			text_copy(m->channel, sizeof m->channel, cj->channels[m->type]);
+		text_copy(m->channel, sizeof m->channel, cj->channels[m->type]);
 		m->pipeline_ref = m;
 		return;
 	}
@@ -70,8 +74,15 @@ route_message(struct pipeline *p, struct message *m, const struct validate_rules
 		struct verdict again, *v = m->pipeline_ref;
 
 		if (v == NULL) {
+			struct validate_rules own = *rules;
+
 			v = &again;
-			validate_message(m, rules, v);
+			w = way_find(p, m->channel);
+			if (w != NULL && w->ch != NULL && m->type < MSG_TYPE_COUNT)
+				way_rules_of(w, m->type, &own);
+			validate_message(m, &own, v);
+			if (v->kind == VERDICT_SEND)
+				validate_apply(v, m);
 		}
 		if (v->kind == VERDICT_REFUSE) {
 			m->pipeline_ref = NULL;
@@ -165,8 +176,10 @@ claim_failed(struct pipeline *p, struct db_job *j)
 {
 	/* Also after LOST: looking for rows that nobody knows costs one read, and a driver that took a
 	 * lost COMMIT for a lost connection costs a lease. */
-	if (j->rc == RC_UNSURE || j->rc == RC_LOST)
+	if (j->rc == RC_UNSURE || j->rc == RC_LOST) {
 		p->claim_unsure = true;
+		p->wait_for_beat = true;
+	}
 	if (j->rc == RC_BUG)
 		p->env.fatal(p->env.arg, 70, j->err.text);
 	if (j->rc == RC_NOMEM) {
@@ -320,6 +333,8 @@ claim_some(struct pipeline *p)
 	size_t at, room, free_rows;
 
 	if (p->is_stopped || p->claim_busy || p->is_draining || p->queue_count == 0)
+		return;
+	if (p->wait_for_beat)
 		return;
 	if (now < p->claim_not_before_ms) {
 		pipeline_again_in(p, p->claim_not_before_ms - now);
