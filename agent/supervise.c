@@ -31,9 +31,10 @@ struct watch {
 	const struct supervise *s;
 	sigset_t signals; /* those that we wait for, blocked */
 	sigset_t before;  /* the mask to give the child */
-	pid_t child;      /* 0: none */
+	pid_t child;	  /* 0: none */
 	bool is_stopping;
 	int64_t pause_ms;
+	int64_t looked_ms, since_ms; /* the last look, and from when silence counts */
 	int64_t aborted_ms; /* when the child was told to end for want of life; 0: it was not */
 };
 
@@ -78,6 +79,12 @@ end_stuck(struct watch *w)
 {
 	int64_t now = clock_mono_ms(), last = alive != NULL ? *alive : 0;
 
+	/* Both stood still, as under a freezer: the child has its time from now on. */
+	if (now - w->looked_ms > 2 * LOOK_MS)
+		w->since_ms = now;
+	w->looked_ms = now;
+	if (last != 0 && last < w->since_ms)
+		last = w->since_ms;
 	if (w->aborted_ms != 0) {
 		/* Whoever is stopped does not even die of ABRT. */
 		if (now - w->aborted_ms >= ABORT_MS)
