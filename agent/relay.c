@@ -786,6 +786,20 @@ lane_status(const struct session *s)
 			 (json_int_t)session_busy_ms(s));
 }
 
+/* The last heartbeat succeeded, and no call takes much longer than the server lets one. */
+static bool
+database_answers(const struct relay *r)
+{
+	struct session *all[] = { r->claim, r->settle, r->care };
+	bool answers = r->database_ok;
+
+	for (size_t i = 0; i < 3; i++)
+		if (all[i] != NULL &&
+		    session_busy_ms(all[i]) > 2 * r->conf->database.statement_timeout_ms)
+			answers = false;
+	return answers;
+}
+
 json_t *
 relay_status(const struct relay *r)
 {
@@ -803,7 +817,7 @@ relay_status(const struct relay *r)
 		"agent", r->conf->agent.id, "version", PACKAGE_VERSION, "pid", (json_int_t)getpid(),
 		"started_at", r->started_at, "up_s",
 		(json_int_t)((clock_mono_ms() - r->started_ms) / 1000), "dialect", r->dialect,
-		"database_ok", r->database_ok, "is_frozen", r->is_frozen, "is_draining",
+		"database_ok", database_answers(r), "is_frozen", r->is_frozen, "is_draining",
 		r->is_draining, "waiting", (json_int_t)r->waiting, "unknown",
 		(json_int_t)r->unknown, "held", (json_int_t)r->held, "oldest_due_ms",
 		(json_int_t)r->oldest_due_ms, "incarnation",
