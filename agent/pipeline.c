@@ -302,6 +302,7 @@ pipeline_pause(struct pipeline *p, const char *channel, bool is_paused, struct e
 void
 pipeline_freeze(struct pipeline *p, bool is_frozen)
 {
+	struct message *m;
 	size_t i;
 
 	if (p->is_frozen == is_frozen)
@@ -309,6 +310,12 @@ pipeline_freeze(struct pipeline *p, bool is_frozen)
 	p->is_frozen = is_frozen;
 	for (i = 0; is_frozen && i < p->way_count; i++)
 		way_return_ready(&p->ways[i]);
+	/* What waits inside of a channel must not leave after the freeze either: its claim may be one of
+	 * the commits that were lost. */
+	for (i = 0; is_frozen && i < TABLE_SIZE; i++)
+		for (m = p->table[i]; m != NULL; m = m->hash_next)
+			if (!m->touched)
+				m->deadline_boot_ms = 0;
 	if (!is_frozen)
 		p->claim_not_before_ms = 0;
 	pipeline_pump(p);

@@ -392,13 +392,20 @@ fail_leg(struct store *s, struct work *w, struct err *e)
 
 /* ---- attempts of which there are several ---- */
 
+/* The refusal of one attempt says nothing about an earlier one with the same key; a report, and a
+ * delivery, speak for the key. */
 static enum rc
 close_try(struct store *s, const struct work *w, const char *outcome, int64_t *affected,
 	  struct err *e)
 {
-	const struct db_value args[] = { store_v_text(outcome), store_v_some(w->c->code),
-					 store_v_some(w->c->provider_id), v_int(w->c->msg_id),
-					 store_v_text(w->c->client_key) };
+	int64_t try_no = w->c->class == RESULT_FAIL ? w->c->try_no : 0;
+	const struct db_value args[] = { store_v_text(outcome),
+					 store_v_some(w->c->code),
+					 store_v_some(w->c->provider_id),
+					 v_int(w->c->msg_id),
+					 store_v_text(w->c->client_key),
+					 v_int(try_no),
+					 v_int(try_no) };
 
 	return store_run(s, "try_close", args, COUNT_OF(args), affected, e);
 }
