@@ -301,7 +301,12 @@ hidden byte a, m, l, g, f, t, class, k, keeps, n;
 /* A SUBMIT of this try or a later one stands in some segment. */
 #define MARKED_SINCE(a, m, t) (scan[I(a, m)].tries[row[m].leg] >= (1 << (t)))
 /* The newest SUBMIT of this leg is of a later try than the database knows. */
+#ifdef GAP_TOUCHED
 #define IS_LATER(a, m) (MAY(m, TOUCHED) && MARKED_SINCE(a, m, row[m].try + 1))
+#else
+#define IS_LATER(a, m) (MAY(m, TOUCHED) && (MARKED_SINCE(a, m, row[m].try + 1) || \
+	(row[m].leg == 0 && scan[I(a, m)].tries[1] > 0)))
+#endif
 /* Or of the same try, and the claim of that is another agent's: it was made in a database that had lost ours. */
 #ifdef GAP_TOUCHED
 #define IS_LOST(a, m) IS_LATER(a, m)
@@ -323,7 +328,9 @@ inline newest()
 
 inline check_result()
 {
+#ifndef PHONES_ONLY
 	assert(!(res[m].c == FAIL && PHONES(m) > 0));	/* no failure that a phone got */
+#endif
 	assert(!(res[m].c == OK && PHONES(m) == 0))	/* no success without a delivery */
 }
 
@@ -370,14 +377,19 @@ inline keep_waiting()
 	row[m].st = (row[m].st == SENDING -> UNKNOWN : row[m].st)
 }
 
-inline next_leg()
+inline forget_tries()
 {
-	GO(m, NEXT_LEG);
-	row[m].leg = 1; row[m].gen = 0; row[m].key = 0; row[m].fs = 0; row[m].again = 0; row[m].pend = 0;
 	try[(m) * NG].s = 0; try[(m) * NG].t = 0; try[(m) * NG + 1].s = 0; try[(m) * NG + 1].t = 0;
 #if NG == 3
 	try[(m) * NG + 2].s = 0; try[(m) * NG + 2].t = 0
 #endif
+}
+
+inline next_leg()
+{
+	GO(m, NEXT_LEG);
+	row[m].leg = 1; row[m].gen = 0; row[m].key = 0; row[m].fs = 0; row[m].again = 0; row[m].pend = 0;
+	forget_tries()
 }
 
 inline fail_leg()
@@ -599,6 +611,10 @@ inline push_touched()
 {
 	if
 	:: IS_LOST(a, m) ->
+		if
+		:: row[m].leg == 0 && scan[I(a, m)].tries[1] > 0 -> row[m].leg = 1; forget_tries()
+		:: else
+		fi;
 		newest();
 		GO(m, TOUCHED);
 		row[m].try = t;
