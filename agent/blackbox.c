@@ -268,6 +268,7 @@ map_file(int fd, bool *is_new)
 	if (errno != 0)
 		return NULL;
 	p = mmap(NULL, sizeof(struct box), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	// cppcheck-suppress memleak ; the box stays mapped until blackbox_close()
 	return p == MAP_FAILED ? NULL : p;
 }
 

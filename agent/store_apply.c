@@ -1386,7 +1386,7 @@ static enum rc
 apply_around(struct store *s, struct work *w, size_t n, const struct err *why, struct err *e)
 {
 	int64_t ids[STORE_LIST_MAX];
-	bool is_locked[STORE_LIST_MAX];
+	bool is_locked[STORE_LIST_MAX] = { false };
 	bool known = false;
 	size_t left = 0;
 	enum rc rc = RC_OK;

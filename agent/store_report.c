@@ -426,7 +426,7 @@ reports_around(struct store *s, struct target *t, struct work *w, size_t n, cons
 	       struct err *e)
 {
 	int64_t ids[STORE_LIST_MAX];
-	bool is_locked[STORE_LIST_MAX];
+	bool is_locked[STORE_LIST_MAX] = { false };
 	bool known = false;
 	size_t left = 0;
 	enum rc rc = RC_OK;

@@ -473,7 +473,7 @@ static enum rc
 find_locked(struct store *s, const int64_t *ids, size_t n, struct row_state *st, bool *is_locked,
 	    struct err *e)
 {
-	struct place places[STORE_LIST_MAX];
+	struct place places[STORE_LIST_MAX] = { { 0, 0 } };
 	struct db_value list[STORE_LIST_MAX];
 	bool more = true;
 	/* A row that is gone is not one that waits. */

@@ -202,8 +202,9 @@ supervise_run(const struct supervise *s)
 {
 	struct watch w = { .s = s, .pause_ms = s->pause_min_ms };
 	int code = 0;
-	void *shared = mmap(NULL, sizeof *alive, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
-			    -1, 0);
+	const int how = MAP_SHARED | MAP_ANONYMOUS;
+	// cppcheck-suppress invalidFunctionArg ; there is no file
+	void *shared = mmap(NULL, sizeof *alive, PROT_READ | PROT_WRITE, how, -1, 0);
 
 	alive = shared != MAP_FAILED ? shared : NULL;
 	sigemptyset(&w.signals);
