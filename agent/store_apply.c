@@ -870,6 +870,8 @@ meet_result(struct store *s, struct work *w, const struct result_row *r, struct 
 		return RC_OK;
 	if (c->leg != r->leg && c->class == RESULT_FAIL)
 		return RC_OK; /* the failure of the leg before, which is why there was another one */
+	if (c->class == RESULT_FAIL && c->try_no > 0)
+		return RC_OK; /* the late answer to one attempt; only a report speaks for the key */
 	if (r->class != RESULT_UNKNOWN || c->leg != r->leg) {
 		w->c->answer = CHANGE_STALE;
 		w->report = REPORT_CONFLICT;

@@ -429,7 +429,7 @@ inline fail_own()
 }
 
 /* t: an answer speaks of its own try, a report (0) of whatever the provider has under the key. */
-#ifdef GAP_TRY
+#ifdef BAD_TRY
 #define SPEAKS_OF(t, of) 1
 #else
 #define SPEAKS_OF(t, of) ((t) == 0 || (t) == (of))
@@ -524,7 +524,7 @@ inline apply_accept()
 #else
 		if
 		:: row[m].st == ACCEPTED
-#ifdef GAP_PEND
+#ifdef BAD_PEND
 		:: row[m].st != ACCEPTED ->
 #else
 		:: row[m].pend != 0		/* its outcome is known already, it is only not written yet */
@@ -537,7 +537,7 @@ inline apply_accept()
 #endif
 	:: !DEAD_ROW(m) && !OWN(m, l, g) ->
 		if
-#ifdef GAP_PEND
+#ifdef BAD_PEND
 		:: row[m].leg == (l) && try[(m) * NG + (g)].s == 1 && row[m].st != ACCEPTED ->
 #else
 		:: row[m].leg == (l) && try[(m) * NG + (g)].s == 1 && row[m].st != ACCEPTED && row[m].pend == 0 ->
@@ -756,7 +756,7 @@ inline give_back()
 }
 
 /* Who connects looks at the identity of the database before anything else. */
-#if IDENTITY > 0 && !defined(GAP_IDENTITY)
+#if IDENTITY > 0 && !defined(BAD_IDENTITY)
 #define KNOWS_DB(a) (!strange[a])
 #else
 #define KNOWS_DB(a) 1
@@ -781,7 +781,7 @@ inline give_back()
 #define UNNOTICED 0
 #endif
 #define MAY_REFUSE (!UNNOTICED && !frozen)
-#ifdef GAP_WALK
+#ifdef BAD_WALK
 #define MAY_EXPIRE (!UNNOTICED)
 #else
 #define MAY_EXPIRE MAY_REFUSE
@@ -1113,7 +1113,7 @@ inline own_row()
 inline tell_all()
 {
 	EACH_MESSAGE
-#ifndef GAP_DRIVER
+#ifndef BAD_DRIVER
 		if
 		:: MEM.where == CLAIMED -> give_back()
 		:: else
