@@ -152,14 +152,16 @@ class Database:
         return None
 
     def execute(self, sql, args=()):
-        """Runs one statement and returns its row count."""
-        cur = self.conn.cursor()
-        try:
-            cur.execute(self._text(sql), tuple(args))
-            return cur.rowcount
-        except Exception:
-            self.forget()
-            raise
+        """Runs one statement and returns its row count; one that lost against an agent's (a deadlock) runs once more."""
+        for again in (True, False):
+            cur = self.conn.cursor()
+            try:
+                cur.execute(self._text(sql), tuple(args))
+                return cur.rowcount
+            except Exception as e:
+                self.forget()
+                if not (again and re.search("deadlock", str(e), re.I)):
+                    raise
 
     def insert(self, recipient="01012345678", body="hello", sender="15880000", conn=None, **columns):
         """Inserts one row as an application would; a value of None is left out, Sql("...") is put in as it is.
