@@ -58,6 +58,9 @@ struct outcome {
 	unsigned parts;			/* 0: not told */
 	char provider_code[PROVIDER_CODE_MAX + 1];
 	char provider_id[PROVIDER_ID_MAX + 1];
+	/* With ACCEPTED of several parts that have ids and reports of their own: the ids of parts 2 and on in order, a blank
+	 * between them. NULL otherwise. Borrowed for the call. */
+	const char *more_ids;
 	char text[128]; /* for people, without personal data */
 };
 

@@ -58,6 +58,17 @@ struct query {
 	struct report report;	/* with ACCEPTED: class PENDING, OK or FAIL */
 };
 
+/* A message from a phone (MO). Everything is borrowed for the call; "" where there is nothing. */
+struct received {
+	const char *from; /* numbers as the provider wrote them */
+	const char *to;
+	const char *text;	 /* UTF-8 */
+	const char *provider_id; /* "": none, so that one that comes twice is stored twice */
+	const char *sent_at;	 /* provider's time as UTC "YYYY-MM-DD HH:MM:SS.mmm" */
+	/* parts 0: not divided; else the parts of one message share reference, from and to */
+	unsigned reference, parts, part;
+};
+
 struct channel_events {
 	/* True: the marks are written, bytes may leave now. False: drop the request, nothing left. */
 	bool (*wire)(void *owner, struct message **m, size_t n);
@@ -66,6 +77,9 @@ struct channel_events {
 	/* Reports of one page. The driver asks for no further page (and confirms none) before reports_taken(). With
 	 * n = 0 the call is not made. */
 	void (*reports)(void *owner, const struct report *r, size_t n);
+	/* The driver confirms it to the provider when received_taken() says that the database has it; number is the
+	 * driver's own and comes back there. */
+	void (*received)(void *owner, const struct received *r, uint64_t number);
 	/* The answers to one resolve(); q is the caller's array handed back. */
 	void (*resolved)(void *owner, struct query *q, size_t n);
 	void (*state)(void *owner, enum channel_state s, const struct err *why);
@@ -94,6 +108,8 @@ struct channel_driver {
 	enum rc (*resolve)(struct channel *c, struct query *q, size_t n, struct err *e);
 	/* The page handed over last is durable. */
 	void (*reports_taken)(struct channel *c);
+	/* NULL: nothing is received by this channel. Not stored: the provider must bring it again. */
+	void (*received_taken)(struct channel *c, uint64_t number, bool is_stored);
 	/* No new work: finish what is under way (in_flight() goes to 0), pull no further reports. */
 	void (*drain)(struct channel *c);
 	size_t (*in_flight)(const struct channel *c);
