@@ -18,7 +18,7 @@ static struct {
 	int64_t end_ms; /* of what goes wrong */
 	bool crashes, db_faults, power_cuts, lost_journals, pauses, drains, rollback, clock_jumps;
 	unsigned crash_range, db_range;
-	bool rolled_back, clock_jumped, is_ending, had_outage, had_lost_journal;
+	bool rolled_back, has_copy, clock_jumped, is_ending, had_outage, had_lost_journal;
 	enum conf_on_unknown on_unknown;
 	unsigned provider_count, message_count;
 	struct provider_plan providers[PROVIDERS_MAX];
@@ -222,6 +222,7 @@ snapshot(void *arg, int64_t n)
 	if (!W.faults)
 		return;
 	trace(NULL, "copy of the database", 0, 0);
+	plan.has_copy = true;
 	database_snapshot();
 }
 
@@ -243,7 +244,8 @@ restore(void *arg, int64_t n)
 
 	(void)arg;
 	(void)n;
-	if (!W.faults)
+	/* Both may have become due at the same moment, while everybody slept. */
+	if (!W.faults || !plan.has_copy)
 		return;
 	trace(NULL, "database goes back to the copy", 0, 0);
 	W.counts.rollbacks++;
