@@ -110,6 +110,7 @@ pipeline_pump(struct pipeline *p)
 	/* Settle first: an answer we hold costs memory and may be lost, a row we have not claimed costs nothing. */
 	settle_some(p);
 	report_some(p);
+	received_some(p);
 	claim_some(p);
 }
 
@@ -146,6 +147,7 @@ pipeline_new(const struct pipeline_env *env, struct conf *conf, struct pipeline 
 	p->claim_most = (size_t)conf->limits.batch;
 	p->settle_tail = &p->settle_head;
 	p->report_tail = &p->report_head;
+	p->received_tail = &p->received_head;
 	p->settle.items = calloc((size_t)conf->limits.settle_batch, sizeof *p->settle.items);
 	p->settle.changes = calloc((size_t)conf->limits.settle_batch, sizeof *p->settle.changes);
 	p->settle.why = calloc((size_t)conf->limits.settle_batch, sizeof *p->settle.why);
@@ -188,6 +190,7 @@ pipeline_free(struct pipeline *p)
 {
 	struct settle_item *it;
 	struct report_wait *rw;
+	struct received_wait *mo;
 	struct message *m;
 	size_t i;
 
@@ -204,6 +207,10 @@ pipeline_free(struct pipeline *p)
 	while ((rw = p->report_head) != NULL) {
 		p->report_head = rw->next;
 		free(rw);
+	}
+	while ((mo = p->received_head) != NULL) {
+		p->received_head = mo->next;
+		free(mo);
 	}
 	for (i = 0; i < TABLE_SIZE; i++)
 		while ((m = p->table[i]) != NULL) {
@@ -272,8 +279,8 @@ pipeline_is_empty(const struct pipeline *p)
 		    (p->ways[i].ch != NULL && p->ways[i].driver->in_flight(p->ways[i].ch) > 0))
 			return false;
 	return p->in_memory == 0 && p->settle_count == 0 && !p->settle.busy &&
-	       p->report_count == 0 && !p->report.busy && !p->claim_busy && p->resends == 0 &&
-	       p->syncs == 0;
+	       p->report_count == 0 && !p->report.busy && p->received_count == 0 &&
+	       !p->claim_busy && p->resends == 0 && p->syncs == 0;
 }
 
 enum rc
@@ -428,6 +435,7 @@ pipeline_status(const struct pipeline *p)
 	json_object_set_new(root, "in_memory_most", json_integer(p->conf->limits.in_flight));
 	json_object_set_new(root, "settle_waiting", json_integer((json_int_t)p->settle_count));
 	json_object_set_new(root, "reports_waiting", json_integer((json_int_t)p->report_count));
+	json_object_set_new(root, "received_waiting", json_integer((json_int_t)p->received_count));
 	json_object_set_new(root, "claimed", json_integer(p->claimed));
 	json_object_set_new(root, "settled", json_integer(p->settled));
 	json_object_set_new(root, "is_draining", json_boolean(p->is_draining));

@@ -413,6 +413,7 @@ static const struct channel_events events = {
 	.wire = on_wire,
 	.done = on_done,
 	.reports = report_on_page,
+	.received = received_on,
 	.resolved = unknown_on_resolved,
 	.state = on_state,
 	.room = on_room,
@@ -468,6 +469,7 @@ way_close(struct way *w)
 	w->conf = NULL;
 	w->cf = NULL;
 	w->page_owed = false;
+	w->openings++;
 }
 
 /* Would these options open? Nothing is sent by it. */
@@ -506,8 +508,8 @@ way_reopen_when_quiet(struct way *w)
 	struct conf *conf = w->next_conf;
 	struct err e;
 
-	if (w->ch != NULL &&
-	    (w->driver->in_flight(w->ch) > 0 || w->queries > 0 || w->pages > 0 || w->sent > 0))
+	if (w->ch != NULL && (w->driver->in_flight(w->ch) > 0 || w->queries > 0 || w->pages > 0 ||
+			      w->sent > 0 || w->received > 0))
 		return;
 	way_close(w);
 	w->reopen = false;

@@ -18,6 +18,12 @@ struct event;
 #define GENERATIONS_MAX 60  /* a provider that refuses "for now" this often has refused */
 #define BACKOFF_FIRST_MS 200
 #define BACKOFF_LAST_MS 30000
+/* Messages from phones that wait for the database: no more, and not longer, since the provider can bring
+ * them again and our memory cannot. */
+#define RECEIVED_MAX 1000
+#define RECEIVED_BYTES ((size_t)1024 * 1024)
+#define RECEIVED_WAIT_MS 10000
+#define RECEIVED_BATCH 100
 #define MESSAGE_BYTES 2048 /* of a message with its texts, more than most */
 
 /* A configured channel and what the pipeline keeps about it. */
@@ -39,9 +45,11 @@ struct way {
 	size_t window; /* after trouble: most that may be ready or sent, doubled by each good answer; 0: no limit */
 	int64_t not_before_ms; /* after a row of deferrals nothing is submitted for a while */
 	int64_t backoff_ms;
-	size_t queries; /* asked by resolve() */
-	unsigned pages; /* of reports, between the provider and the database */
-	bool page_owed; /* reports_taken() is due as soon as there is room */
+	size_t queries;	   /* asked by resolve() */
+	unsigned pages;	   /* of reports, between the provider and the database */
+	bool page_owed;	   /* reports_taken() is due as soon as there is room */
+	size_t received;   /* messages from phones that it has not been told about yet */
+	unsigned openings; /* what is told belongs to one of them */
 };
 
 struct settle_item {
@@ -59,6 +67,27 @@ struct report_wait {
 	struct report_item item;
 	struct way *way; /* NULL: from the journal */
 	bool ends_page;
+};
+
+/* A message from a phone between the provider and the database; its texts lie behind the struct. */
+struct received_wait {
+	struct received_wait *next;
+	struct way *way;
+	unsigned opening; /* of the channel: its number means nothing to a later one */
+	uint64_t number;
+	int64_t since_ms;
+	size_t bytes;
+	bool is_put_off; /* no room: without texts, only to tell the channel */
+	struct store_received r;
+};
+
+struct received_job {
+	struct db_job db;
+	struct pipeline *p;
+	struct received_wait *waits[RECEIVED_BATCH];
+	struct store_received items[RECEIVED_BATCH];
+	size_t n;
+	bool busy;
 };
 
 struct claim_job {
@@ -152,6 +181,13 @@ struct pipeline {
 	struct report_wait *report_head, **report_tail;
 	size_t report_count;
 	struct report_job report;
+
+	struct received_wait *received_head, **received_tail;
+	size_t received_count, received_bytes; /* with those of the job */
+	struct received_job received;
+	int64_t received_not_before_ms;
+	int64_t received_backoff_ms;
+
 	size_t resends; /* rows */
 	size_t syncs;
 
@@ -193,6 +229,10 @@ void settle_give_back(struct pipeline *p, struct message *m, enum msg_where from
 void report_page_taken(struct way *w);
 void report_on_page(void *owner, const struct report *r, size_t n);
 void report_some(struct pipeline *p);
+
+/* pipeline_received.c */
+void received_on(void *owner, const struct received *r, uint64_t number);
+void received_some(struct pipeline *p);
 
 /* pipeline_channel.c */
 struct way *way_find(struct pipeline *p, const char *name);

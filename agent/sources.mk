@@ -69,6 +69,7 @@ libmtrelay_a_SOURCES += \
 	agent/pipeline_channel.c \
 	agent/pipeline_claim.c \
 	agent/pipeline_int.h \
+	agent/pipeline_received.c \
 	agent/pipeline_report.c \
 	agent/pipeline_settle.c \
 	agent/pipeline_unknown.c \
@@ -83,6 +84,7 @@ libmtrelay_a_SOURCES += \
 	agent/store_care.c \
 	agent/store_claim.c \
 	agent/store_int.h \
+	agent/store_recv.c \
 	agent/store_report.c \
 	agent/store_sql.c \
 	agent/store_admin.c \

@@ -195,6 +195,18 @@ struct report_item {
 /* Row by client key (exact, binary) or (channel, provider_id) -> mt_try -> mt_result (revision) -> mt_report, all in one transaction. */
 enum rc store_reports(struct store *s, struct report_item *items, size_t n, struct err *e) MUST_USE;
 
+/* ---- messages from phones ---- */
+struct store_received {
+	/* borrowed; "" where there is nothing. A text has at most 4000 characters of UTF-8. */
+	const char *channel, *from, *to, *text, *provider_id, *sent_at;
+	unsigned reference, parts, part; /* parts 0: not divided */
+	/* the answer */
+	bool is_stored; /* now, or before under the same id of the provider */
+	struct err err; /* why not: the database refuses this one alone */
+};
+/* One transaction for all n. After RC_OK each is stored or has its err. One without provider_id is stored again by every call. */
+enum rc store_received(struct store *s, struct store_received *r, size_t n, struct err *e) MUST_USE;
+
 /* ---- recovery and care ---- */
 struct store_row {
 	int64_t msg_id, fence, incarnation;

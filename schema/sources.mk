@@ -83,6 +83,7 @@ schema_sql += \
 	schema/mysql/purge_reports.sql \
 	schema/mysql/purge_tries.sql \
 	schema/mysql/queue_oldest.sql \
+	schema/mysql/recv_add.sql \
 	schema/mysql/release.sql \
 	schema/mysql/report_add.sql \
 	schema/mysql/report_any.sql \
@@ -204,6 +205,7 @@ schema_sql += \
 	schema/postgresql/purge_reports.sql \
 	schema/postgresql/purge_tries.sql \
 	schema/postgresql/queue_oldest.sql \
+	schema/postgresql/recv_add.sql \
 	schema/postgresql/release.sql \
 	schema/postgresql/report_add.sql \
 	schema/postgresql/report_any.sql \
@@ -325,6 +327,7 @@ schema_sql += \
 	schema/sqlite/purge_reports.sql \
 	schema/sqlite/purge_tries.sql \
 	schema/sqlite/queue_oldest.sql \
+	schema/sqlite/recv_add.sql \
 	schema/sqlite/release.sql \
 	schema/sqlite/report_add.sql \
 	schema/sqlite/report_any.sql \

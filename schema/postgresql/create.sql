@@ -237,6 +237,9 @@ CREATE TABLE IF NOT EXISTS {recv} (
   sender VARCHAR(32) NULL,
   recipient VARCHAR(32) NULL,
   body TEXT NULL,
+  reference INT NULL,
+  parts SMALLINT NULL,
+  part SMALLINT NULL,
   sent_at TIMESTAMPTZ(3) NULL,
   received_at TIMESTAMPTZ(3) NOT NULL DEFAULT clock_timestamp(),
   read_yn CHAR(1) NOT NULL DEFAULT 'N'

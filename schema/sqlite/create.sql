@@ -244,6 +244,9 @@ CREATE TABLE IF NOT EXISTS {recv} (
   sender VARCHAR(32),
   recipient VARCHAR(32),
   body TEXT,
+  reference INT,
+  parts SMALLINT,
+  part SMALLINT,
   sent_at VARCHAR(23),
   received_at VARCHAR(23) NOT NULL DEFAULT (strftime('%Y-%m-%d %H:%M:%f', 'now')),
   read_yn CHAR(1) NOT NULL DEFAULT 'N'

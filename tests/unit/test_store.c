@@ -168,9 +168,8 @@ register_agent(const char *journal)
 static int
 setup(void **state)
 {
-	static const char *const tables[] = {
-		"send", "result", "try", "report", "history", "agent"
-	};
+	static const char *const tables[] = { "send",	 "result", "try", "report",
+					      "history", "agent",  "recv" };
 
 	(void)state;
 	for (size_t i = 0; i < NELEM(tables); i++)
@@ -1724,27 +1723,37 @@ test_walk(void **state)
 
 /* ---- what cannot be settled ---- */
 
+/* Inserts into that table with the word bad in that column are refused. */
+static void
+break_inserts(bool on, const char *table, const char *column)
+{
+	if (strcmp(dialect, "sqlite") == 0 && on) {
+		SQLF("CREATE TRIGGER bad BEFORE INSERT ON mt_%s WHEN NEW.%s = 'bad' "
+		     "BEGIN SELECT RAISE(ABORT, 'no'); END",
+		     table, column);
+	} else if (strcmp(dialect, "mysql") == 0 && on) {
+		SQLF("CREATE TRIGGER bad BEFORE INSERT ON mt_%s FOR EACH ROW BEGIN IF "
+		     "NEW.%s = 'bad' THEN SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'no'; END IF; "
+		     "END",
+		     table, column);
+	} else if (on) {
+		SQLF("CREATE OR REPLACE FUNCTION bad() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN "
+		     "IF NEW.%s = ''bad'' THEN RAISE EXCEPTION ''no''; END IF; RETURN NEW; END'",
+		     column);
+		SQLF("CREATE TRIGGER bad BEFORE INSERT ON mt_%s FOR EACH ROW EXECUTE PROCEDURE "
+		     "bad()",
+		     table);
+	} else if (strcmp(dialect, "postgresql") == 0) {
+		SQLF("DROP TRIGGER bad ON mt_%s", table);
+	} else {
+		sql("DROP TRIGGER bad");
+	}
+}
+
 static void
 break_results(bool on)
 {
-	if (strcmp(dialect, "sqlite") == 0)
-		sql(on ? "CREATE TRIGGER bad BEFORE INSERT ON mt_result WHEN NEW.etc1 = 'bad' "
-			 "BEGIN SELECT RAISE(ABORT, 'no'); END"
-		       : "DROP TRIGGER bad");
-	else if (strcmp(dialect, "mysql") == 0)
-		sql(on ? "CREATE TRIGGER bad BEFORE INSERT ON mt_result FOR EACH ROW BEGIN IF "
-			 "NEW.etc1 = 'bad' THEN "
-			 "SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'no'; END IF; END"
-		       : "DROP TRIGGER bad");
-	else if (on) {
-		sql("CREATE OR REPLACE FUNCTION bad() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN "
-		    "IF NEW.etc1 = ''bad'' THEN RAISE "
-		    "EXCEPTION ''no''; END IF; RETURN NEW; END'");
-		sql("CREATE TRIGGER bad BEFORE INSERT ON mt_result FOR EACH ROW EXECUTE PROCEDURE "
-		    "bad()");
-	} else {
-		sql("DROP TRIGGER bad ON mt_result");
-	}
+	break_inserts(on, "result", "etc1");
 }
 
 static void
@@ -1787,6 +1796,104 @@ test_one_bad_row(void **state)
 	assert_string_equal(result_text_of("result_class", bad), "OK");
 	assert_int_equal(number("SELECT COUNT(*) FROM mt_history WHERE event = 'not_settled'"), 1);
 	let_go(&k);
+}
+
+/* ---- messages from phones ---- */
+
+static struct store_received
+from_phone(const char *from, const char *text, const char *provider_id)
+{
+	return (struct store_received){ .channel = "ch",
+					.from = from,
+					.to = "0212345678",
+					.text = text,
+					.provider_id = provider_id,
+					.sent_at = "2026-01-02 03:04:05.678" };
+}
+
+static const char *
+recv_text(const char *col, const char *where)
+{
+	char q[200];
+
+	(void)snprintf(q, sizeof q, "SELECT %s FROM mt_recv WHERE %s", col, where);
+	return ask(q);
+}
+
+static void
+test_received(void **state)
+{
+	const char *sent = strcmp(dialect, "sqlite") == 0  ? "sent_at"
+			   : strcmp(dialect, "mysql") == 0 ? "DATE_FORMAT(sent_at, '%T.%f')"
+							   : "to_char(sent_at, 'HH24:MI:SS.US')";
+	struct store_received r[7];
+	char lone[3 * 4000 + 1] = "";
+
+	(void)state;
+	r[0] = from_phone("01011112222", "hello", "m1");
+	r[1] = from_phone("01011112222", "part one ", "m2");
+	r[1].reference = 65535;
+	r[1].parts = 255;
+	r[1].part = 1;
+	r[2] = from_phone("01011112222", "no id", "");
+	r[3] = from_phone("01011112222", "no id", "");
+	r[4] = from_phone("01011112222", "again", "m1"); /* in the same transaction */
+	r[5] = from_phone("", "", "m3");
+	r[5].to = r[5].sent_at = "";
+	for (size_t i = 0; i < 4000; i++)
+		memcpy(lone + 3 * i, "\xea\xb0\x80", 4);
+	r[6] = from_phone("01011112222", lone, "m4");
+	OK(store_received(st, r, NELEM(r), E));
+	for (size_t i = 0; i < NELEM(r); i++)
+		assert_true(r[i].is_stored);
+	assert_int_equal(number("SELECT COUNT(*) FROM mt_recv"), 6);
+	assert_string_equal(recv_text("body", "provider_id = 'm1'"), "hello");
+	assert_string_equal(recv_text("channel", "provider_id = 'm1'"), "ch");
+	assert_string_equal(recv_text("sender", "provider_id = 'm1'"), "01011112222");
+	assert_string_equal(recv_text("recipient", "provider_id = 'm1'"), "0212345678");
+	assert_non_null(strstr(recv_text(sent, "provider_id = 'm1'"), "03:04:05.678"));
+	assert_string_equal(recv_text("read_yn", "provider_id = 'm1'"), "N");
+	assert_string_equal(recv_text("parts", "provider_id = 'm1'"), "NULL");
+	assert_string_equal(recv_text("reference", "provider_id = 'm2'"), "65535");
+	assert_string_equal(recv_text("parts", "provider_id = 'm2'"), "255");
+	assert_string_equal(recv_text("part", "provider_id = 'm2'"), "1");
+	assert_string_equal(recv_text("sender", "provider_id = 'm3'"), "NULL");
+	assert_string_equal(recv_text("body", "provider_id = 'm3'"), "NULL");
+	assert_string_equal(recv_text("sent_at", "provider_id = 'm3'"), "NULL");
+	assert_int_equal(number("SELECT LENGTH(body) FROM mt_recv WHERE provider_id = 'm4'"),
+			 strcmp(dialect, "mysql") == 0 ? 12000 : 4000);
+	/* Brought again, among new ones: stored, and once. The same id by another channel is another one. */
+	r[1] = from_phone("01011112222", "new", "m5");
+	r[2].channel = "other";
+	r[2].provider_id = "m1";
+	OK(store_received(st, r, 3, E));
+	assert_true(r[0].is_stored && r[1].is_stored && r[2].is_stored);
+	assert_int_equal(number("SELECT COUNT(*) FROM mt_recv"), 8);
+}
+
+static void
+test_received_refused(void **state)
+{
+	struct store_received r[20];
+	char ids[20][8];
+
+	(void)state;
+	for (size_t i = 0; i < NELEM(r); i++) {
+		(void)snprintf(ids[i], sizeof ids[i], "m%zu", i);
+		r[i] = from_phone(i == 13 ? "bad" : "01011112222", "hello", ids[i]);
+	}
+	/* A time that most databases refuse. */
+	r[5].sent_at = "2026-02-31 25:00:00.000";
+	break_inserts(true, "recv", "sender");
+	OK(store_received(st, r, NELEM(r), E));
+	for (size_t i = 0; i < NELEM(r); i++)
+		assert_int_equal(r[i].is_stored, i != 13);
+	assert_true(r[13].err.text[0] != '\0');
+	assert_int_equal(number("SELECT COUNT(*) FROM mt_recv"), 19);
+	break_inserts(false, "recv", "sender");
+	OK(store_received(st, r, NELEM(r), E));
+	assert_true(r[13].is_stored);
+	assert_int_equal(number("SELECT COUNT(*) FROM mt_recv"), 20);
 }
 
 static void
@@ -1999,6 +2106,56 @@ test_torture_reports(void **state)
 			if (calls < at_call)
 				break;
 			assert_true(at_call < 199);
+		}
+	}
+}
+
+struct received_ctx {
+	struct store_received *r;
+	size_t n;
+};
+
+static enum rc
+call_received(void *ctx, struct err *e)
+{
+	struct received_ctx *a = ctx;
+
+	return store_received(st, a->r, a->n, e);
+}
+
+static void
+test_torture_received(void **state)
+{
+	static const struct {
+		enum rc rc;
+		bool after;
+	} ways[] = { { RC_AGAIN, false },
+		     { RC_LOST, false },
+		     { RC_LOST, true },
+		     { RC_UNSURE, true },
+		     { RC_DATA, false } };
+
+	(void)state;
+	if (!is_mem)
+		skip();
+	for (size_t way = 0; way < NELEM(ways); way++) {
+		for (unsigned long at_call = 1; at_call < 100; at_call++) {
+			struct store_received r[3] = { from_phone("1", "a", "m1"),
+						       from_phone("2", "b", "m2"),
+						       from_phone("3", "c", "m3") };
+			struct received_ctx a = { r, 3 };
+			unsigned long calls;
+
+			(void)setup(NULL);
+			db_mem_fail_at(at_call, ways[way].rc, ways[way].after);
+			repeat_until_done(call_received, &a);
+			calls = db_mem_calls();
+			db_mem_fail_at(0, RC_OK, false);
+			assert_true(r[0].is_stored && r[1].is_stored && r[2].is_stored);
+			assert_int_equal(number("SELECT COUNT(*) FROM mt_recv"), 3);
+			if (calls < at_call)
+				break;
+			assert_true(at_call < 99);
 		}
 	}
 }
@@ -2427,10 +2584,13 @@ main(void)
 		CASE(test_care_reports_and_purge),
 		CASE(test_odd_types),
 		CASE(test_walk),
+		CASE(test_received),
+		CASE(test_received_refused),
 		CASE(test_one_bad_row),
 		CASE(test_id_that_comes_again),
 		CASE(test_torture_apply),
 		CASE(test_torture_reports),
+		CASE(test_torture_received),
 		CASE(test_torture_claim),
 		CASE(test_two_agents),
 		CASE(test_bench),
