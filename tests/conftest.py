@@ -104,17 +104,13 @@ def _shared_sim():
 
     def get():
         if not box or not box[0].proc.alive():
-            box[:] = [Sim()]
+            box[:] = [Sim(smpp_port="0,0")]
+            box[0].defaults = box[0].call("GET", "/config")
         return box[0]
 
     yield get
     for one in box:
         one.close()
-
-
-DEFAULT_SETTINGS = {"report_delay_ms": 50, "answer_delay_ms": 0, "log_delay_ms": 0, "dedupe": "forever",
-                    "rejected_ids": "taken", "truth_text": "full", "balance": 1000.0, "magic": True,
-                    "max_messages_per_s": 0, "max_requests_per_s": 0, "logs_per_minute": 0, "max_batch": 0}
 
 
 @pytest.fixture
@@ -127,8 +123,9 @@ def sim(request, _shared_sim):
         return
     shared = _shared_sim()
     shared.reset()
-    shared.config(**DEFAULT_SETTINGS)
+    shared.config(**shared.defaults)
     shared.listen(True)
+    shared.smpp_listen(True)
     yield shared
     if shared.proc.alive():
         assert shared.stats()["internal_errors"] == 0, shared.proc.tail()

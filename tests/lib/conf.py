@@ -65,11 +65,13 @@ TIMES = {
     "idle_poll": "20ms", "quiet_time": "1s", "unknown_look": "300ms", "walk": "300ms", "drain": "10s",
 }
 CHANNEL = {"connect_timeout": "3s", "answer_timeout": "1s", "report_poll": "50ms"}
+# report_poll is of the channels that ask for reports.
+CHANNELS = {"null": {}, "smpp": {k: v for k, v in CHANNEL.items() if k != "report_poll"}}
 
 
 def test_conf(folder, database, channels=(), agent_id="test-1", routes=None):
     """The usual configuration: everything in folder, short times, every SMS and LMS to the channels given."""
-    channels = [merge(CHANNEL if c.get("driver") != "null" else {}, c) for c in channels]
+    channels = [merge(CHANNELS.get(c.get("driver"), CHANNEL), c) for c in channels]
     if not channels:
         channels = [{"name": "null", "driver": "null"}]
     names = [c["name"] for c in channels]

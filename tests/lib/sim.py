@@ -32,7 +32,7 @@ class Sim:
         if start:
             self.start()
 
-    def start(self, port=None):
+    def start(self, port=None, smpp_ports=()):
         ready = os.path.join(self.dir, "ready.json")
         if os.path.exists(ready):
             os.unlink(ready)
@@ -40,6 +40,8 @@ class Sim:
                 "--dir", self.dir] + self.options
         if port:
             argv += ["--port", str(port)]
+        if smpp_ports:
+            argv += ["--smpp-port", ",".join(map(str, smpp_ports))]
         self.proc = Proc(argv, os.path.join(self.dir, "sim.log"))
         wait_until(lambda: os.path.exists(ready), 20, "the simulator", fail=self.proc.dead_text)
         with open(ready) as f:
@@ -81,6 +83,18 @@ class Sim:
             block["ca_file"] = self.ca_file
         block.update(extra)
         return block
+
+    def smpp_channel(self, name="smsc", **extra):
+        """Channel block that reaches the SMPP side; the client key goes along, so that the truth has it as its id."""
+        block = {"name": name, "driver": "smpp", "hosts": [self.info["smpp"]], "system_id": self.info["smpp_system_id"],
+                 "password_file": self.info["smpp_password_file"], "key_tag": 0x1401}
+        block.update({"ca_file": self.ca_file} if self.info["smpp_tls"] else {"tls": "off"})
+        block.update(extra)
+        return block
+
+    @property
+    def smpp_port(self):
+        return int(self.info["smpp"].rpartition(":")[2])
 
     # ---- control ----
 
@@ -151,6 +165,37 @@ class Sim:
             query["path"] = path
         return self.call("GET", "/requests?" + urllib.parse.urlencode(query))
 
+    # ---- SMPP ----
+
+    def smpp(self):
+        """Sessions, window use, counts, faults of the client."""
+        return self.call("GET", "/smpp")
+
+    def smpp_unbind(self, **what):
+        return self.call("POST", "/smpp/unbind", what)["asked"]
+
+    def smpp_enquire(self, **what):
+        return self.call("POST", "/smpp/enquire", what)["asked"]
+
+    def smpp_close(self, how="rst", **what):
+        return self.call("POST", "/smpp/close", dict(what, how=how))["closed"]
+
+    def smpp_raw(self, data, **what):
+        """Bytes to all sessions (or session=N)."""
+        return self.call("POST", "/smpp/raw", dict(what, hex=data.hex()))
+
+    def smpp_listen(self, on=True, **what):
+        """what: listener=N, ms=N."""
+        return self.call("POST", "/smpp/listen", dict(what, open=on))["listening"]
+
+    def smpp_receipt(self, message_id, state="DELIVRD", **more):
+        """A receipt for any id; more: error, to, sender, delay_ms, number, key, and id, phone, lied for the truth."""
+        return self.call("POST", "/smpp/receipt", dict(more, message_id=message_id, state=state))
+
+    def smpp_mo(self, sender, recipient, text="", **more):
+        """A message from a phone; more: data_coding, parts, shuffle, hex, esm, delay_ms. Its number in smpp()["mo"]."""
+        return self.call("POST", "/smpp/mo", dict(more, text=text, **{"from": sender, "to": recipient}))["n"][0]
+
     # ---- truth ----
 
     def truth_of(self, message_id):
@@ -168,9 +213,9 @@ class Sim:
 
     def restart(self):
         """Ends the simulator and starts a fresh one (empty truth) on the same port with the same key."""
-        port = self.port
+        port, smpp = self.port, [h.rpartition(":")[2] for h in self.info.get("smpp_hosts", ())]
         self.stop()
-        return self.start(port)
+        return self.start(port, smpp)
 
     def close(self):
         if self.proc is not None and self.proc.alive():
@@ -192,7 +237,8 @@ class Sim:
 class Truth:
     """What became of one message id at the provider."""
 
-    __slots__ = ("id", "to", "sender", "text", "accepted", "phone", "outcome", "lied", "dups", "t")
+    __slots__ = ("id", "to", "sender", "text", "accepted", "phone", "outcome", "lied", "dups", "t", "answered", "refused",
+                 "parts", "parts_told", "last")
 
     def __init__(self, mid):
         self.id = mid
@@ -200,6 +246,12 @@ class Truth:
         self.accepted = self.phone = self.dups = 0
         self.lied = False
         self.t = None
+        # Of the SMPP side:
+        self.answered = 0       # times that it was told what became of this
+        self.refused = 0        # of these, refusals
+        self.parts = 0          # parts that came of messages in several parts
+        self.parts_told = 0
+        self.last = {}          # the line of the last one that was taken whole
 
     def __repr__(self):
         return "<%s to=%s accepted=%d phone=%d %s%s dups=%d>" % (
@@ -225,8 +277,19 @@ def read_truth(path):
                 got.t = rec["t"]
                 if rec["accepted"] or got.outcome is None:
                     got.outcome = rec["outcome"]
+                if "answered" in rec:
+                    got.answered += rec["answered"]
+                    got.refused += rec["answered"] and not rec["accepted"]
+                    if rec["accepted"]:
+                        got.last = rec
             elif rec["k"] == "dup":
                 got.dups += 1
+            elif rec["k"] == "part":
+                got.to = rec["to"]
+                got.parts += 1
+                got.parts_told += rec["answered"]
+            elif rec["k"] == "lost":
+                got.answered -= 1
             else:
                 got.phone += rec["phone"]
                 got.lied = got.lied or bool(rec["lied"])

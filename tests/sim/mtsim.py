@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""mtsim: simulator of a provider that speaks the Infobip SMS API v3, for tests, demo and benches.
+"""mtsim: simulator of a provider that speaks the Infobip SMS API v3 and SMPP 3.4, for tests, demo and benches.
 
     mtsim.py --dir DIR [--port 0] [--control-port 0] ...        (--help lists all options)
 
@@ -67,6 +67,32 @@ FAULT SCRIPTS: --rules FILE (a list of rules, or {"config": {}, "rules": []}) or
                       none);  report_delay_ms;  phone: what really happened (default: what the reports say)
     on logs: find: false (the log does not know it), log_status
 
+THE SMPP SIDE (--smpp, --smpp-port PORT,PORT...; TLS by the same certificates, --smpp-plain without)
+  ready.json then has "smpp": "127.0.0.1:43311", "smpp_hosts" (all listeners), "smpp_tls", "smpp_system_id", "smpp_password_file".
+  SMPP 3.4: bind_* of any number of sessions, enquire_link and unbind both ways, submit_sm in data_coding 0 (GSM; or a setting), 1,
+  2, 3, 4, 8, 14, parts by user data header or sar_ parameters, message_payload; receipts and messages from phones by deliver_sm
+  on any session that receives, again until they are answered with no error.  Keys are not recognised: what comes twice reaches
+  the phone twice (stats smpp_doubles).  A client's fault is counted (stats smpp_malformed, GET /smpp "faults") and refused.
+  Truth: "id" is the octets of parameter 0x1401 where the submit_sm has it (the agent's key_tag), else the message_id.  A line "msg" is
+  written when a message, with all its parts, was taken or one was refused; more in it: "answered" (the answer was told, not cut or
+  kept back; {"k":"lost"} takes one back), "parts", "raw" (octets of each part, hex), "mid" (message_ids), "dc", "how" (single,
+  payload, udh, sar), "ton", "validity", "schedule", "registered", "tlv"...  {"k":"part","id","ref","part","parts","answered"}: one part.
+  Recipients: 0001 RINVDSTADR  0002 UNDELIV (27)  0003 EXPIRED  0004 no receipt, got it  0005 ENROUTE for ever  0006 REJECTD
+    0007 ACCEPTD, DELIVRD  0008 UNDELIV, DELIVRD; got it  0009 DELIVRD thrice  0010 ENROUTE, DELIVRD  0011 after 3 s
+    0012 RSUBMITFAIL  0013 UNKNOWN, got it  0014 receipt before the answer  0015 RX_R_APPN  0016 status 0x401
+    0017 no answer, got it  0018 no answer, not taken  0019 DELIVRD, UNDELIV; got it  0020 UNDELIV (777)
+    0021 a state that nobody knows, then DELIVRD  0022 RTHROTTLED the first time, then taken
+  Rules, "on" submit (each submit_sm by itself), bind, enquire_link, deliver; "connect" with match {"side": "smpp" or "https"}
+    match   to, id, sender, text, nth, probability, seed as above; part: N of a message in parts; new: id not taken before
+    submit  reject (status or name: "RMSGQFUL"), throttle (RTHROTTLED), nack (generic_nack with that status), accept (does the phone
+            get it all the same?), hang (no answer), delay_ms, delay_max_ms, cut (before_read, after_read, mid_response with cut_at),
+            how, wrong_sequence, repeat_item, congestion (0-100), message_id, before_answer (receipt first), outcome, reports
+            (states: "DELIVRD" or {"status", "error", "word", "delay_ms"}), report_delay_ms, phone, raw (hex, before the answer),
+            stop_listening_ms, garbage: truncated wrong_length huge_length short_length no_id_end unknown_command submit zeros long_id
+    bind    reject, delay_ms, hang, cut, version (null: none), raw;  enquire_link: reject, nack, delay_ms, hang, cut, raw
+    deliver cut (before_read: nothing of it leaves; mid_response; after_read: all of it), cut_at, how, repeat_item
+  Settings: smpp_* as in mtsim/smpp_codes.py; answer_delay_ms report_delay_ms magic truth_text max_messages_per_s as for HTTPS
+
 CONTROL PORT (JSON; GET unless named)
   /ready /stats /config; POST /config {..}; POST /reset; POST /shutdown
   /rules; POST /rules; DELETE /rules[?name=N]
@@ -74,6 +100,9 @@ CONTROL PORT (JSON; GET unless named)
   POST /reports/inject {"messageId", "status", "error", "delay_ms", "phone", "lied"}; POST /reports/pause, /reports/resume
   POST /listen {"open": false, "ms": 500}; POST /connections/close {"how": "rst"}
   /requests[?since=N&path=P] (with the messageIds of requests of 50 messages at most); DELETE /requests
+  /smpp (sessions, window use, faults, messages from phones); POST /smpp/unbind, /smpp/enquire, /smpp/close {"how"}, /smpp/raw
+  {"hex"} (all with "session": N or for all); POST /smpp/listen {"open", "ms", "listener"}; POST /smpp/receipt {"message_id",
+  "state", "error", "to", "delay_ms", "id", "phone", "lied"}; POST /smpp/mo {"from", "to", "text", "data_coding", "parts"}
   settings: report_delay_ms answer_delay_ms log_delay_ms (until a message shows in the logs) dedupe (forever, off or
   seconds) rejected_ids (taken or free) truth_text (full or digest) balance currency magic max_messages_per_s
   max_requests_per_s logs_per_minute max_batch window_h
@@ -95,6 +124,7 @@ from mtsim.control import Control           # noqa: E402
 from mtsim.http import HAVE_H2, Server      # noqa: E402
 from mtsim.provider import Provider         # noqa: E402
 from mtsim.rules import RuleError           # noqa: E402
+from mtsim.smpp import SYSTEM_ID, Centre, SmppServer    # noqa: E402
 
 TLS = {"1.0": ssl.TLSVersion.TLSv1, "1.1": ssl.TLSVersion.TLSv1_1, "1.2": ssl.TLSVersion.TLSv1_2,
        "1.3": ssl.TLSVersion.TLSv1_3}
@@ -121,11 +151,15 @@ def options():
     ap.add_argument("--dedupe", default="forever", help="forever, off or seconds")
     ap.add_argument("--truth-text", choices=("full", "digest"), default="full")
     ap.add_argument("--no-magic", action="store_true")
+    ap.add_argument("--smpp", action="store_true", help="speak SMPP 3.4 too (the same as --smpp-port 0)")
+    ap.add_argument("--smpp-port", help="ports of the SMPP side, comma separated, 0: any free one")
+    ap.add_argument("--smpp-plain", action="store_true", help="SMPP without TLS; --plain says it for both")
+    ap.add_argument("--smpp-password-file", help="default DIR/smpp.password, made when missing")
     ap.add_argument("--parent-pid", type=int, help="end when this process is gone")
     return ap.parse_args()
 
 
-def tls_context(opt, folder):
+def tls_context(opt, folder, http=True):
     ctx = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     if TLS[opt.tls_min] < ssl.TLSVersion.TLSv1_2 or TLS[opt.tls_max] < ssl.TLSVersion.TLSv1_2:
         # OpenSSL 3 refuses the old versions above security level 0.
@@ -136,18 +170,19 @@ def tls_context(opt, folder):
     protos = {"1.1": ["http/1.1"], "2": ["h2"], "both": ["h2", "http/1.1"]}[opt.http]
     if not HAVE_H2:
         protos = ["http/1.1"]
-    ctx.set_alpn_protocols(protos)
+    if http:
+        ctx.set_alpn_protocols(protos)
     if opt.require_client_cert:
         ctx.verify_mode = ssl.CERT_REQUIRED
         ctx.load_verify_locations(os.path.join(folder, "ca.pem"))
     return ctx
 
 
-def read_key(path):
+def read_key(path, octets=24):
     if not os.path.exists(path):
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(fd, "w") as f:
-            f.write(secrets.token_hex(24) + "\n")
+            f.write(secrets.token_hex(octets) + "\n")
     with open(path) as f:
         return f.read().strip()
 
@@ -168,10 +203,10 @@ async def main(opt):
             script = script["rules"]
         provider.add_rules(script)
 
-    def connect_rule():
+    def connect_rule(side="https"):
         do = {}
         for rule in provider.rules:
-            if rule.on == "connect" and rule.fire():
+            if rule.on == "connect" and rule.side in (None, side) and rule.fire():
                 do.update(rule.do)
         return do
 
@@ -183,6 +218,20 @@ async def main(opt):
     stopping = asyncio.Event()
     ready = {"ready": True, "control": None, "ca_file": os.path.join(cert_dir, "ca.pem"), "api_key_file": key_file,
              "truth_file": provider.truth_path, "certs": cert_dir, "pid": os.getpid()}
+    smpp_servers = []
+    if opt.smpp or opt.smpp_port is not None:
+        password_file = os.path.abspath(opt.smpp_password_file or os.path.join(folder, "smpp.password"))
+        centre = provider.smpp = Centre(provider, read_key(password_file, 4))
+        context = None if opt.plain or opt.smpp_plain else tls_context(opt, cert_dir, http=False)
+        for number, port in enumerate((opt.smpp_port or "0").split(",")):
+            one = SmppServer(centre, number, opt.host, int(port), context, centre.counts, lambda: connect_rule("smpp"))
+            one.listen()
+            smpp_servers.append(one)
+        centre.servers = smpp_servers
+        ticking = asyncio.get_running_loop().create_task(centre.tick())
+        hosts = ["%s:%d" % ("[%s]" % opt.host if ":" in opt.host else opt.host, s.port) for s in smpp_servers]
+        ready.update(smpp=hosts[0], smpp_hosts=hosts, smpp_tls=context is not None, smpp_system_id=SYSTEM_ID,
+                     smpp_password_file=password_file)
     control = Server(Control(provider, server, ready, stopping.set), "127.0.0.1", opt.control_port)
     control.listen()
     host = "[%s]" % opt.host if ":" in opt.host else opt.host
@@ -202,8 +251,10 @@ async def main(opt):
         except asyncio.TimeoutError:
             if os.getppid() != opt.parent_pid:
                 break
-    server.unlisten()
-    control.unlisten()
+    for one in [server, control, *smpp_servers]:
+        one.unlisten()
+    if smpp_servers:
+        ticking.cancel()
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ import os
 import resource
 import urllib.parse
 
-from . import codes
+from . import codes, smpp_pdu
 from .provider import Reply, compact
 from .rules import RuleError
 
@@ -48,6 +48,8 @@ class Control:
                      "requests_reports", "requests_logs", "connections", "tls_errors", "unauthorised", "throttled",
                      "internal_errors"):
             out.setdefault(name, 0)
+        if p.smpp:
+            out.update(p.smpp.stats())
         return out
 
     def post_reset(self, body, args):
@@ -108,6 +110,8 @@ class Control:
 
     def post_reports_resume(self, body, args):
         self.provider.paused = False
+        if self.provider.smpp:
+            self.provider.smpp.wake()
         return {"paused": False}
 
     # ---- connections and requests
@@ -130,3 +134,51 @@ class Control:
     def delete_requests(self, body, args):
         self.provider.log.clear()
         return {"ok": True}
+
+    # ---- SMPP
+
+    @property
+    def smpp(self):
+        if self.provider.smpp is None:
+            raise ValueError("there is no SMPP side (--smpp)")
+        return self.provider.smpp
+
+    def get_smpp(self, body, args):
+        return self.smpp.view()
+
+    def post_smpp_unbind(self, body, args):
+        return {"asked": self.smpp.ask_all(smpp_pdu.UNBIND, (body or {}).get("session"))}
+
+    def post_smpp_enquire(self, body, args):
+        return {"asked": self.smpp.ask_all(smpp_pdu.ENQUIRE, (body or {}).get("session"))}
+
+    def post_smpp_close(self, body, args):
+        body = body or {}
+        chosen = self.smpp.chosen(body.get("session"))
+        for session in chosen:
+            session.kill(body.get("how", "rst"))
+        return {"closed": len(chosen)}
+
+    def post_smpp_raw(self, body, args):
+        self.smpp.raw(bytes.fromhex(body["hex"]), body.get("session"))
+        return {"ok": True}
+
+    def post_smpp_listen(self, body, args):
+        servers = self.smpp.servers
+        for server in servers if body.get("listener") is None else [servers[body["listener"]]]:
+            if body.get("open", True):
+                server.listen()
+            else:
+                server.unlisten(body.get("ms"))
+        return {"listening": [s.sock is not None for s in servers]}
+
+    def post_smpp_receipt(self, body, args):
+        for spec in body if isinstance(body, list) else [body]:
+            self.smpp.inject(spec)
+        return {"ok": True}
+
+    def post_smpp_mo(self, body, args):
+        return {"n": [self.smpp.phone_sends(spec) for spec in (body if isinstance(body, list) else [body])]}
+
+    def get_smpp_mo(self, body, args):
+        return self.smpp.mos

@@ -19,7 +19,7 @@ import traceback
 import urllib.parse
 from json.encoder import encode_basestring_ascii as quote
 
-from . import codes
+from . import codes, smpp_codes
 from .rules import Plan, Rule, RuleError, report_of
 
 MIB = 1 << 20
@@ -164,6 +164,9 @@ class Provider:
         self.duplicate = report_of(codes.DUPLICATE)
         self.rule_no = 0
         self.on_listen = None      # set by the server: stop listening for some ms
+        self.smpp = None           # the SMPP side, where there is one
+        self.rules = []
+        self.config.update(smpp_codes.SETTINGS)
         self.set_config(config or {})
         self.reset()
 
@@ -201,6 +204,27 @@ class Provider:
         self.stats = collections.Counter()
         self.unknown_fields = collections.Counter()
         self.by_status = collections.Counter()
+        if self.smpp:
+            self.smpp.reset()
+
+    def append_truth(self, text):
+        os.write(self.truth_fd, text.encode())
+
+    def known(self, mid, now, got, lied, silent):
+        """The SMPP side took a message, whose line is the next one of the truth; True when it had taken this id before."""
+        idx = self.ids.get(mid)
+        if idx is None:
+            idx = self.ids[mid] = len(self.sent)
+            for column, value in ((self.sent, now), (self.done, now), (self.final, 7 if silent else 5 if got else 9),
+                                  (self.phone, 0), (self.accepts, 0), (self.flags, LIED if lied else 0),
+                                  (self.offset, self.truth_pos)):
+                column.append(value)
+        self.stats["accepted"] += 1
+        self.accepts[idx] = min(255, self.accepts[idx] + 1)
+        if got:
+            self.stats["phone"] += 1
+            self.phone[idx] = min(255, self.phone[idx] + 1)
+        return self.accepts[idx] > 1
 
     def add_rules(self, specs):
         specs = specs if isinstance(specs, list) else [specs]
@@ -209,12 +233,16 @@ class Provider:
             self.rule_no += 1
             made.append(Rule(self.rule_no, spec))
         self.rules += made
+        if self.smpp:
+            self.smpp.refresh()
         return [r.id for r in made]
 
     def drop_rules(self, name=None):
         keep = [r for r in self.rules if name is not None and r.id != name]
         gone = len(self.rules) - len(keep)
         self.rules = keep
+        if self.smpp:
+            self.smpp.refresh()
         return gone
 
     # ---- requests -------------------------------------------------------------------------------------------

@@ -4,9 +4,9 @@ import json
 import random
 import re
 
-from . import codes
+from . import codes, smpp_codes
 
-MATCH_KEYS = {"to", "text", "sender", "id", "nth", "probability", "seed", "reused", "http", "min_items", "new"}
+MATCH_KEYS = {"to", "text", "sender", "id", "nth", "probability", "seed", "reused", "http", "min_items", "new", "side"}
 
 # Effects on one message of a batch (or one entry of a log answer).
 ITEM_KEYS = {"reject", "missing", "answer_status", "outcome", "reports", "phone", "report_delay_ms", "repeat_item",
@@ -18,7 +18,20 @@ REQUEST_KEYS = {"delay_ms", "delay_max_ms", "delay_before_ms", "status", "retry_
                 "trickle_ms", "close_after", "chunked", "h2", "repeat", "empty", "before_answer",
                 "stop_listening_ms", "refuse"}
 
-ENDPOINTS = {"send", "reports", "logs", "balance", "any", "connect"}
+# What the SMPP side knows, by what its rules are about.
+SMPP_MATCH_KEYS = {"to", "text", "sender", "id", "nth", "probability", "seed", "part", "new"}
+SMPP_KEYS = {
+    "submit": {"reject", "throttle", "delay_ms", "delay_max_ms", "hang", "cut", "cut_at", "how", "nack", "wrong_sequence",
+               "repeat_item", "congestion", "garbage", "accept", "before_answer", "reports", "outcome", "phone",
+               "report_delay_ms", "message_id", "stop_listening_ms", "raw"},
+    "bind": {"reject", "delay_ms", "hang", "cut", "how", "version", "raw", "stop_listening_ms"},
+    "enquire_link": {"reject", "nack", "delay_ms", "hang", "cut", "how", "raw"},
+    "deliver": {"cut", "cut_at", "how", "repeat_item"},
+}
+SMPP_GARBAGE = {"truncated", "wrong_length", "huge_length", "short_length", "no_id_end", "unknown_command", "submit", "zeros",
+                "long_id"}
+
+ENDPOINTS = {"send", "reports", "logs", "balance", "any", "connect"} | set(SMPP_KEYS)
 CUTS = {"before_read", "mid_read", "after_read", "mid_response"}
 GARBAGE = {"non_json", "truncated", "huge", "deep", "wrong_types", "empty", "bad_utf8", "null", "array", "nul",
            "wrong_ct", "bignum", "endless"}
@@ -114,7 +127,9 @@ class Rule:
         self.times = spec.get("times")
         if self.on not in ENDPOINTS:
             raise RuleError("on: %r is none of %s" % (self.on, ", ".join(sorted(ENDPOINTS))))
-        for got, known, where in ((match, MATCH_KEYS, "match"), (self.do, ITEM_KEYS | REQUEST_KEYS, "do")):
+        smpp = SMPP_KEYS.get(self.on)
+        for got, known, where in ((match, SMPP_MATCH_KEYS if smpp else MATCH_KEYS, "match"),
+                                  (self.do, smpp or ITEM_KEYS | REQUEST_KEYS, "do")):
             unknown = set(got) - known
             if unknown:
                 raise RuleError("unknown key %s in %s" % (", ".join(sorted(unknown)), where))
@@ -122,8 +137,9 @@ class Rule:
             raise RuleError("a rule without do")
         if self.do.get("cut") not in (None, *CUTS):
             raise RuleError("cut: %r is none of %s" % (self.do["cut"], ", ".join(sorted(CUTS))))
-        if self.do.get("garbage") not in (None, *GARBAGE):
-            raise RuleError("garbage: %r is none of %s" % (self.do["garbage"], ", ".join(sorted(GARBAGE))))
+        garbage = SMPP_GARBAGE if smpp else GARBAGE
+        if self.do.get("garbage") not in (None, *garbage):
+            raise RuleError("garbage: %r is none of %s" % (self.do["garbage"], ", ".join(sorted(garbage))))
         if self.do.get("how", "fin") not in ("fin", "rst"):
             raise RuleError("how: fin or rst")
         try:
@@ -138,6 +154,14 @@ class Rule:
         self.http = match.get("http")
         self.min_items = match.get("min_items", 0)
         self.new = match.get("new")
+        self.side = match.get("side")
+        self.part = match.get("part")
+        self.seen = 0
+        self.fired = 0
+        if smpp:
+            self.item_keys = self.item_only = False
+            self._compile_smpp()
+            return
         self.item_keys = bool(set(self.do) & ITEM_KEYS)
         self.item_only = self.item_keys and not set(self.do) & REQUEST_KEYS
         if self.new is not None and (self.item_only or self.early()):
@@ -149,11 +173,23 @@ class Rule:
             self.answer = report_of(self.do["answer_status"])
         if "log_status" in self.do:
             report_of(self.do["log_status"])
-        self.seen = 0
-        self.fired = 0
+
+    def _compile_smpp(self):
+        try:
+            self.plan = smpp_codes.plan_of(self.do)
+            self.reject = None
+            if "reject" in self.do or self.do.get("throttle"):
+                self.reject = smpp_codes.status_of(self.do.get("reject", "RTHROTTLED"))
+            self.nack = smpp_codes.status_of(self.do["nack"]) if "nack" in self.do else None
+            bytes.fromhex(self.do.get("raw", ""))
+        except (TypeError, ValueError) as e:
+            raise RuleError("do: %s" % e)
+        # Whether the phone gets it although the answer tells nothing or something else.
+        self.accept = self.do.get("accept", self.reject is None and self.nack is None
+                                  and self.do.get("cut") != "before_read")
 
     def covers(self, endpoint):
-        return self.on == endpoint or (self.on == "any" and endpoint != "connect")
+        return self.on == endpoint or (self.on == "any" and endpoint != "connect" and endpoint not in SMPP_KEYS)
 
     def early(self):
         return self.do.get("cut") in ("before_read", "mid_read")
@@ -177,6 +213,14 @@ class Rule:
             return False
         self.fired += 1
         return True
+
+    def submit(self, to, mid, sender, text, part, known):
+        """True when the rule fires for one submit_sm."""
+        if self.patterns and not self.item(to, mid, sender, text):
+            return False
+        if self.part is not None and self.part != part or self.new is not None and self.new == known:
+            return False
+        return self.fire()
 
     def request(self, req, items):
         """True when the rule fires for a request; items is a list of (to, id, sender, text) or None."""
