@@ -18,6 +18,10 @@
 #include "drivers/db/db.h"
 
 enum conf_http { CONF_HTTP_AUTO, CONF_HTTP_1_1, CONF_HTTP_2 };
+enum conf_tls { CONF_TLS_ON, CONF_TLS_OFF };
+enum conf_bind { CONF_BIND_TRANSCEIVER, CONF_BIND_PAIR };
+enum conf_split { CONF_SPLIT_PAYLOAD, CONF_SPLIT_UDH, CONF_SPLIT_SAR };
+enum conf_id { CONF_ID_TEXT, CONF_ID_DECIMAL, CONF_ID_HEX };
 enum conf_on_unknown {
 	CONF_UNKNOWN_AUTO,
 	CONF_UNKNOWN_HOLD,

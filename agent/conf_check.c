@@ -156,10 +156,17 @@ require(struct checker *k, enum conf_section s, size_t i, const char *name, cons
 static bool
 is_default(const struct conf *c, size_t i, const struct conf_option *o)
 {
+	bool flag;
 	int word;
 
 	if (o->kind == KIND_INT || o->kind == KIND_MS || o->kind == KIND_BYTES)
 		return number_of(c, i, o) == o->def;
+	if (o->kind == KIND_BOOL) {
+		memcpy(&flag, (const char *)conf_group(c, o->section, i) + o->offset, sizeof flag);
+		return flag == (o->def != 0);
+	}
+	if (o->kind == KIND_LIST)
+		return false;
 	if (o->kind != KIND_ENUM)
 		return string_of(c, i, o) == NULL;
 	memcpy(&word, (const char *)conf_group(c, o->section, i) + o->offset, sizeof word);
@@ -243,7 +250,8 @@ void
 conf_derive(struct conf *c)
 {
 	const struct conf_option *id = opt(CONF_AGENT, "id"), *tls = opt(CONF_DATABASE, "tls"),
-				 *sink = opt(CONF_LOG, "sink");
+				 *sink = opt(CONF_LOG, "sink"),
+				 *bytes = opt(CONF_CHANNELS, "sms_bytes");
 
 	if (!is_given(c, 0, id)) {
 		derive_id(c);
@@ -264,6 +272,16 @@ conf_derive(struct conf *c)
 		else if (is_background)
 			c->log.sink = LOG_SINK_SYSLOG;
 		conf_place(c, 0, sink)->is_derived = true;
+	}
+	for (size_t i = 0; i < c->channel_count; i++) {
+		struct conf_channel *ch = &c->channels[i];
+
+		/* Where there is no LMS a long text goes as an SMS of parts. */
+		if (ch->driver == NULL || strcmp(ch->driver, "smpp") != 0 || ch->lms ||
+		    is_given(c, i, bytes))
+			continue;
+		ch->sms_bytes = bytes->max;
+		conf_place(c, i, bytes)->is_derived = true;
 	}
 	stamp_files(c);
 }
@@ -376,7 +394,7 @@ check_mysql(struct checker *k)
 static void
 check_odbc(struct checker *k)
 {
-	static const char *const not_here[] = { "host",    "port",      "socket",  "name",
+	static const char *const not_here[] = { "host",	   "port",	"socket",  "name",
 						"ca_file", "cert_file", "key_file" };
 	const struct conf_option *tls = opt(CONF_DATABASE, "tls");
 
@@ -433,17 +451,77 @@ check_database(struct checker *k)
 
 /* ---- channels and routes ---- */
 
-/* What a driver cannot do without, and what means nothing to it. */
+/* What a driver cannot do without, and which groups of options mean something to it. */
+#define FOR_HTTPS 1u
+#define FOR_SMPP 2u
+#define FOR_NULL 4u
+#define FOR_NETWORK 8u
 static const struct {
 	const char *driver;
-	const char *needs[4];
-	const char *refuses[12];
+	unsigned groups;
+	const char *needs[3];
 } channel_rules[] = {
-	{ "infobip", { "url", "api_key_file" }, { "latency" } },
-	{ "null",
-	  { NULL },
-	  { "url", "api_key_file", "ca_file", "cert_file", "key_file", "proxy", "source_address",
-	    "http_version", "code_map", "dedup_window", "log_queries_per_minute" } },
+	{ "infobip", FOR_HTTPS | FOR_NETWORK, { "url", "api_key_file" } },
+	{ "smpp", FOR_SMPP | FOR_NETWORK, { "hosts", "system_id" } },
+	{ "null", FOR_NULL, { NULL } },
+};
+/* Options that are not listed mean something to all of them. */
+static const struct {
+	unsigned group;
+	const char *name;
+} channel_groups[] = {
+	{ FOR_HTTPS, "url" },
+	{ FOR_HTTPS, "api_key_file" },
+	{ FOR_HTTPS, "proxy" },
+	{ FOR_HTTPS, "http_version" },
+	{ FOR_HTTPS, "dedup_window" },
+	{ FOR_HTTPS, "log_queries_per_minute" },
+	{ FOR_NETWORK, "ca_file" },
+	{ FOR_NETWORK, "cert_file" },
+	{ FOR_NETWORK, "key_file" },
+	{ FOR_NETWORK, "source_address" },
+	{ FOR_NETWORK, "code_map" },
+	{ FOR_SMPP, "hosts" },
+	{ FOR_SMPP, "tls" },
+	{ FOR_SMPP, "system_id" },
+	{ FOR_SMPP, "password_file" },
+	{ FOR_SMPP, "system_type" },
+	{ FOR_SMPP, "address_range" },
+	{ FOR_SMPP, "service_type" },
+	{ FOR_SMPP, "bind" },
+	{ FOR_SMPP, "sessions" },
+	{ FOR_SMPP, "window" },
+	{ FOR_SMPP, "enquire_link" },
+	{ FOR_SMPP, "throttle_pause" },
+	{ FOR_SMPP, "charsets" },
+	{ FOR_SMPP, "split" },
+	{ FOR_SMPP, "parts_max" },
+	{ FOR_SMPP, "single_octets" },
+	{ FOR_SMPP, "part_octets" },
+	{ FOR_SMPP, "lms" },
+	{ FOR_SMPP, "source_ton" },
+	{ FOR_SMPP, "source_npi" },
+	{ FOR_SMPP, "dest_ton" },
+	{ FOR_SMPP, "dest_npi" },
+	{ FOR_SMPP, "short_digits" },
+	{ FOR_SMPP, "short_ton" },
+	{ FOR_SMPP, "short_npi" },
+	{ FOR_SMPP, "validity" },
+	{ FOR_SMPP, "receipts" },
+	{ FOR_SMPP, "intermediate" },
+	{ FOR_SMPP, "user_reference" },
+	{ FOR_SMPP, "key_tag" },
+	{ FOR_SMPP, "tlvs" },
+	{ FOR_SMPP, "id_submit" },
+	{ FOR_SMPP, "id_receipt" },
+	{ FOR_SMPP, "id_tlv" },
+	{ FOR_SMPP, "id_bits" },
+	{ FOR_SMPP, "id_any_case" },
+	{ FOR_SMPP, "id_strip_zeros" },
+	{ FOR_SMPP, "receipt_zone" },
+	{ FOR_SMPP, "plain_receipts" },
+	{ FOR_SMPP, "strict" },
+	{ FOR_NULL, "latency" },
 };
 
 static void
@@ -456,11 +534,63 @@ check_channel_driver(struct checker *k, size_t i, const char *driver)
 	for (size_t d = 0; d < sizeof channel_rules / sizeof channel_rules[0]; d++) {
 		if (strcmp(channel_rules[d].driver, driver) != 0)
 			continue;
-		for (size_t n = 0; n < 4 && channel_rules[d].needs[n] != NULL; n++)
+		for (size_t n = 0; n < 3 && channel_rules[d].needs[n] != NULL; n++)
 			require(k, CONF_CHANNELS, i, channel_rules[d].needs[n], need);
-		for (size_t n = 0; n < 12 && channel_rules[d].refuses[n] != NULL; n++)
-			refuse(k, CONF_CHANNELS, i, channel_rules[d].refuses[n], none);
+		for (size_t n = 0; n < sizeof channel_groups / sizeof channel_groups[0]; n++)
+			if ((channel_groups[n].group & channel_rules[d].groups) == 0)
+				refuse(k, CONF_CHANNELS, i, channel_groups[n].name, none);
 	}
+}
+
+/* "host:port", "[::1]:2775". */
+static bool
+host_parse(const char *text, char *host, size_t size)
+{
+	const char *colon = strrchr(text, ':');
+	const char *end = colon;
+	int64_t port;
+
+	if (colon == NULL || !text_i64(colon + 1, 1, 65535, &port))
+		return false;
+	if (*text == '[') {
+		if (end[-1] != ']')
+			return false;
+		text++;
+		end--;
+	} else if (memchr(text, ':', (size_t)(end - text)) != NULL) {
+		return false;
+	}
+	return end > text && text[strcspn(text, " /@")] == '\0' &&
+	       text_copy_n(host, size, text, (size_t)(end - text));
+}
+
+static void
+check_hosts(struct checker *k, size_t i)
+{
+	const struct conf_channel *ch = &k->c->channels[i];
+	char host[256];
+
+	for (size_t n = 0; n < ch->hosts_count; n++) {
+		if (!host_parse(ch->hosts[n], host, sizeof host))
+			conf_problem_at(k->p, k->c, i, opt(CONF_CHANNELS, "hosts"),
+					"channels[%zu].hosts: \"%s\" is no address; write "
+					"host:port, as smsc1:3550 or [::1]:2775",
+					i, ch->hosts[n]);
+		else if (ch->tls == CONF_TLS_OFF && !is_loopback_literal(host))
+			conf_problem_at(k->p, k->c, i, opt(CONF_CHANNELS, "tls"),
+					"channels[%zu].tls = \"off\" goes unencrypted to %s; leave "
+					"it out (off only to a loopback address, as 127.0.0.1)",
+					i, host);
+	}
+	if (ch->split != CONF_SPLIT_PAYLOAD && ch->parts_max > ch->window)
+		conf_problem_at(k->p, k->c, i, opt(CONF_CHANNELS, "parts_max"),
+				"channels[%zu].parts_max (%" PRId64 ") must not be more than "
+				"window (%" PRId64 "); lower it or raise window",
+				i, ch->parts_max, ch->window);
+	if (ch->id_bits != 0 && ch->id_bits != 32 && ch->id_bits != 64)
+		conf_problem_at(k->p, k->c, i, opt(CONF_CHANNELS, "id_bits"),
+				"channels[%zu].id_bits = %" PRId64 "; write 0, 32 or 64", i,
+				ch->id_bits);
 }
 
 static void
@@ -509,7 +639,7 @@ check_channel(struct checker *k, size_t i)
 	if (k->c->origin->section[CONF_CHANNELS][i].is_refused)
 		return;
 	require(k, CONF_CHANNELS, i, "name", "");
-	require(k, CONF_CHANNELS, i, "driver", ": infobip or null");
+	require(k, CONF_CHANNELS, i, "driver", ": infobip, smpp or null");
 	if (ch->name != NULL && !is_only_of(ch->name, WORD_CHARS))
 		conf_problem_at(k->p, k->c, i, name,
 				"channels[%zu].name = \"%s\": use letters, digits and . _ - only",
@@ -530,6 +660,7 @@ check_channel(struct checker *k, size_t i)
 	else if (ch->driver != NULL)
 		check_channel_driver(k, i, ch->driver);
 	check_urls(k, i);
+	check_hosts(k, i);
 	if (ch->cert_file != NULL && ch->key_file == NULL)
 		require(k, CONF_CHANNELS, i, "key_file", ", because cert_file is");
 	if (ch->key_file != NULL && ch->cert_file == NULL)
@@ -547,7 +678,7 @@ channel_name_at(const void *ctx, size_t i)
 	const struct conf *c = ctx;
 
 	/* A channel without a name has its own problem; "" is near to nothing. */
-	return i >= c->channel_count         ? NULL
+	return i >= c->channel_count	     ? NULL
 	       : c->channels[i].name != NULL ? c->channels[i].name
 					     : "";
 }

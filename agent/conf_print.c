@@ -75,7 +75,12 @@ static bool
 is_unset(const struct conf_option *o, const char *group)
 {
 	const char *s;
+	size_t count;
 
+	if (o->kind == KIND_LIST) {
+		memcpy(&count, group + o->count_offset, sizeof count);
+		return count == 0;
+	}
 	if (o->kind != KIND_STR && o->kind != KIND_FILE && o->kind != KIND_SECRET)
 		return false;
 	memcpy(&s, group + o->offset, sizeof s);
