@@ -23,10 +23,14 @@ libmtrelay_a_SOURCES += \
 	drivers/channel/pace.c \
 	drivers/channel/pace.h \
 	drivers/channel/registry.c \
+	drivers/channel/smpp.c \
 	drivers/channel/smpp_pdu.c drivers/channel/smpp_pdu.h \
 	drivers/channel/smpp_receipt.c drivers/channel/smpp_receipt.h \
+	drivers/channel/smpp_session.c drivers/channel/smpp_session.h \
+	drivers/channel/smpp_setup.c drivers/channel/smpp_setup.h \
 	drivers/channel/smpp_status.def drivers/channel/smpp_words.def \
 	drivers/channel/smpp_text.c drivers/channel/smpp_text.h \
+	drivers/channel/stream.c drivers/channel/stream.h \
 	drivers/db/db.h \
 	drivers/db/errmap.c drivers/db/errmap.h \
 	drivers/db/errors_mysql.def drivers/db/errors_sqlite.def drivers/db/errors_sqlstate.def \

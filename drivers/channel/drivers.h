@@ -6,5 +6,6 @@
 
 extern const struct channel_driver channel_infobip;
 extern const struct channel_driver channel_null;
+extern const struct channel_driver channel_smpp;
 
 #endif

@@ -4,7 +4,7 @@
 #include <string.h>
 #include "drivers/channel/drivers.h"
 
-static const struct channel_driver *const drivers[] = { &channel_infobip, &channel_null };
+static const struct channel_driver *const drivers[] = { &channel_infobip, &channel_smpp, &channel_null };
 
 const struct channel_driver *
 channel_driver_find(const char *name)
@@ -18,7 +18,7 @@ channel_driver_find(const char *name)
 const char *
 channel_driver_names(void)
 {
-	return "infobip, null";
+	return "infobip, smpp, null";
 }
 
 const char *
