@@ -279,7 +279,7 @@ a_bad_file_gets_each_sentence_at_its_line(void **state)
 
 		assert_int_equal(conf_load(path, &c, &p), RC_CONFIG);
 		assert_null(c);
-		for (; n < 8 && b->want[n].text != NULL; n++) {
+		for (; n < sizeof b->want / sizeof b->want[0] && b->want[n].text != NULL; n++) {
 			if (n >= p.n || p.v[n].line != b->want[n].line ||
 			    strcmp(p.v[n].text, b->want[n].text) != 0) {
 				conf_problems_print(stderr, &p);
