@@ -10,6 +10,7 @@ from mtsim import certs
 
 pytestmark = pytest.mark.db("sqlite")
 
+UNBIND_RESP = 0x80000006
 KOREAN = "안녕하세요, 주문하신 상품이 도착했습니다. "
 TEXTS = [
     "plain GSM text",
@@ -91,7 +92,7 @@ def test_the_wire_as_tshark_reads_it(database, agent, folder):
                     **channel(folder, centre.port, tls="off", split="sar", id_submit="hex", id_receipt="decimal", id_tlv="hex",
                               user_reference=True, tlvs=["0x1400=text:SHOP", "0x1402=int2:7"], enquire_link="100ms"))
     a.stop()
-    commands, bad = shark.pdus()
+    commands, bad = shark.pdus(UNBIND_RESP)
     assert not bad
     assert commands.count(0x9) == commands.count(0x80000009) == 1
     assert commands.count(0x4) == commands.count(0x80000004) == len(smpp_peers.npm_messages(centre))

@@ -100,15 +100,20 @@ class Tshark:
         with open(self.log) as f:
             return "Capturing on" in f.read()
 
-    def pdus(self):
-        """(command ids, what tshark calls malformed or wrong)."""
-        self.proc.stop()
+    def _read(self):
+        """(command ids, what tshark calls malformed) of what has been written so far."""
         done = subprocess.run([self.program, "-r", self.file, "-d", "tcp.port==%d,smpp" % self.port, "-Y", "smpp", "-T", "fields",
                                "-e", "smpp.command_id", "-e", "_ws.malformed", "-E", "separator=/t"],
-                              capture_output=True, text=True, timeout=60, check=True)
+                              capture_output=True, text=True, timeout=60, check=False)
         commands, bad = [], []
         for line in done.stdout.splitlines():
             ids, _, wrong = line.partition("\t")
             commands += [int(i, 16) for i in ids.split(",") if i]
             bad += [wrong] if wrong else []
         return commands, bad
+
+    def pdus(self, last):
+        """All up to the first PDU with this command id, which comes last; the kernel hands packets over with a delay."""
+        wait_until(lambda: last in self._read()[0], 20, "the last PDU in the capture", pause_s=0.2, fail=self.proc.dead_text)
+        self.proc.stop()
+        return self._read()
