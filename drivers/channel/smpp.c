@@ -1026,7 +1026,7 @@ on_down(void *owner, struct smpp_session *session, const struct err *why, bool i
 	ch->is_refused = is_refused;
 	log_err(LOG_LEVEL_INFO, "smpp.session", why, "channel=%s retry_ms=%" PRId64, ch->cf->name,
 		retry_ms);
-	if (bound_senders(ch) == 0) {
+	if (bound_senders(ch) == 0 && !ch->is_draining) {
 		find_state(ch, why);
 		flush_queue(ch, retry_ms, why->text);
 	}

@@ -88,7 +88,10 @@ on_timer(evutil_socket_t fd, short what, void *user)
 	(void)fd;
 	(void)what;
 	if (!s->is_down) {
-		err_set(&s->why, RC_LOST, ETIMEDOUT, "stream", "no connection to %s:%s in time",
+		err_set(&s->why, RC_LOST, ETIMEDOUT, "stream",
+			s->bev != NULL
+				? "%s:%s is reached and begins no TLS; is it the port for TLS?"
+				: "no connection to %s:%s in time",
 			s->t.host, s->t.port);
 		s->is_down = true;
 		stop(s);
