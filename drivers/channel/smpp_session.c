@@ -289,6 +289,7 @@ end_when_quiet(struct smpp_session *s)
 	if (s->unbind_owed) {
 		smpp_pdu_init(&pdu, SMPP_UNBIND_RESP, s->unbind_sequence);
 		send_answer(s, &pdu);
+		stream_flush(s->stream);
 		part(s, "it has ended the session (unbind)");
 	} else if (!s->unbind_sent) {
 		send_unbind(s);
@@ -519,6 +520,7 @@ on_data(void *owner, const unsigned char *p, size_t n)
 		case SMPP_READ_LOST:
 			smpp_pdu_nack(&answer, &pdu, &fault);
 			send_answer(s, &answer);
+			stream_flush(s->stream);
 			err_set(&why, RC_LOST, 0, "smpp",
 				"%s: a PDU of %u bytes cannot be: the stream is out of step",
 				s->peer, pdu.length);

@@ -9,6 +9,7 @@
 #include <event2/dns.h>
 #include <event2/event.h>
 #include <event2/util.h>
+#include <limits.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <openssl/err.h>
@@ -308,6 +309,32 @@ size_t
 stream_unsent(const struct stream *s)
 {
 	return s->bev != NULL ? evbuffer_get_length(bufferevent_get_output(s->bev)) : 0;
+}
+
+void
+stream_flush(struct stream *s)
+{
+	struct evbuffer *out;
+	struct evbuffer_iovec part;
+	ssize_t sent = 0;
+
+	if (s->bev == NULL || !s->is_up || s->is_down)
+		return;
+	/* It writes from the loop alone, by itself. */
+	bufferevent_disable(s->bev, EV_WRITE);
+	out = bufferevent_get_output(s->bev);
+	(void)evbuffer_unfreeze(out, 1);
+	while (evbuffer_peek(out, -1, NULL, &part, 1) > 0 && part.iov_len > 0) {
+		if (s->t.tls != NULL) {
+			ERR_clear_error();
+			sent = SSL_write(bufferevent_openssl_get_ssl(s->bev), part.iov_base,
+					 part.iov_len > INT_MAX ? INT_MAX : (int)part.iov_len);
+		} else {
+			sent = send(s->fd, part.iov_base, part.iov_len, MSG_NOSIGNAL);
+		}
+		if (sent <= 0 || evbuffer_drain(out, (size_t)sent) != 0)
+			break;
+	}
 }
 
 const char *

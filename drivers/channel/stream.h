@@ -51,6 +51,9 @@ enum rc stream_write(struct stream *s, const void *p, size_t n, struct err *e) M
 size_t stream_unsent(const struct stream *s);
 /* "TLSv1.3", "plain", "" while not up. */
 const char *stream_protocol(const struct stream *s);
+/* Hands over what the socket takes at once, for a peer that is to know why it ends. Only
+ * stream_close() may follow. */
+void stream_flush(struct stream *s);
 /* Ends it at once; a TLS close is sent when the socket takes it. No call back. NULL is allowed. */
 void stream_close(struct stream *s);
 
