@@ -1,6 +1,7 @@
 /* pipeline.c - the table of messages in memory, the turn of the pump, begin and end. See pipeline.h. */
 #include "config.h"
 #include <event2/event.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -333,6 +334,29 @@ pipeline_set_claim_seq(struct pipeline *p, int64_t seq)
 {
 	p->claim_seq = seq;
 	p->claim_not_before_ms = 0;
+}
+
+void
+pipeline_counted(struct pipeline *p, int64_t claim_seq)
+{
+	struct err e;
+
+	p->mismatch_logged = false;
+	/* A heartbeat that was counted meanwhile may have told more. */
+	if (p->claim_seq < claim_seq)
+		p->claim_seq = claim_seq;
+	if (journal_seen(p->env.journal, p->claim_seq, p->env.identity, &e) == RC_BUG)
+		p->env.fatal(p->env.arg, 75, e.text);
+}
+
+/* The heartbeat tells which it is and decides. */
+void
+pipeline_miscounted(struct pipeline *p)
+{
+	if (!p->mismatch_logged)
+		log_event(LOG_LEVEL_WARN, "claim.mismatch", "expected=%" PRId64, p->claim_seq);
+	p->mismatch_logged = true;
+	p->claim_not_before_ms = clock_mono_ms() + p->conf->times.heartbeat_ms;
 }
 
 void

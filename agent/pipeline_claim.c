@@ -201,16 +201,10 @@ static void
 claimed(struct pipeline *p, struct claim_job *cj)
 {
 	struct message *m;
-	struct err e;
 	unsigned i;
 
 	if (cj->claim.seq_mismatch) {
-		/* Frozen, taken over, or a database that went back: the heartbeat tells which and decides. */
-		if (!p->mismatch_logged)
-			log_event(LOG_LEVEL_WARN, "claim.mismatch", "expected=%" PRId64,
-				  p->claim_seq);
-		p->mismatch_logged = true;
-		p->claim_not_before_ms = clock_mono_ms() + p->conf->times.heartbeat_ms;
+		pipeline_miscounted(p);
 		batch_free(cj->claim.batch);
 		return;
 	}
@@ -220,13 +214,8 @@ claimed(struct pipeline *p, struct claim_job *cj)
 	    batch_bytes(cj->claim.batch) < batch_cap(p->conf) / 2)
 		p->claim_most *= 2;
 	/* A claim of nothing was rolled back, and its count with it. */
-	if (cj->claim.got > 0) {
-		/* A heartbeat that was counted meanwhile may have told more. */
-		if (p->claim_seq <= cj->claim.claim_seq)
-			p->claim_seq = cj->claim.claim_seq + 1;
-		if (journal_seen(p->env.journal, p->claim_seq, p->env.identity, &e) == RC_BUG)
-			p->env.fatal(p->env.arg, 75, e.text);
-	}
+	if (cj->claim.got > 0)
+		pipeline_counted(p, cj->claim.claim_seq);
 	/* A short claim empties the queue only when nobody else took what was seen. */
 	if (cj->claim.candidates < cj->claim.want)
 		p->due[cj->queue_at] = false;

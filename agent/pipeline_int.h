@@ -143,6 +143,7 @@ struct resend_job {
 	struct store_resend *r;
 	struct message **out;
 	size_t n, max, got;
+	struct store_count count;
 	struct batch *batch;
 	int64_t claimed_boot_ms; /* before the statement */
 };
@@ -214,6 +215,10 @@ void pipeline_mark_of(const struct message *m, const char *channel, struct journ
 void pipeline_table_add(struct pipeline *p, struct message *m);
 void pipeline_table_remove(struct pipeline *p, struct message *m);
 void pipeline_pump(struct pipeline *p);
+/* A claim or a re-send was counted: this is what the database has acknowledged, and the journal knows it. */
+void pipeline_counted(struct pipeline *p, int64_t claim_seq);
+/* It was not, since the database's counter is below what we remember (or all is frozen, or the id is another's). */
+void pipeline_miscounted(struct pipeline *p);
 /* Frozen or ending: what comes out of a claim now goes back. */
 bool pipeline_takes_no_more(const struct pipeline *p);
 

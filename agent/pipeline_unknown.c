@@ -62,7 +62,7 @@ resend_run(struct store *st, struct db_job *j, struct err *e)
 {
 	struct resend_job *rj = (struct resend_job *)j;
 
-	return store_resend(st, rj->r, rj->n, rj->batch, rj->out, &rj->got, e);
+	return store_resend(st, rj->r, rj->n, &rj->count, rj->batch, rj->out, &rj->got, e);
 }
 
 static bool
@@ -87,8 +87,14 @@ resend_done(struct db_job *j)
 	size_t i;
 
 	p->resends -= rj->n;
-	if (j->rc == RC_UNSURE || j->rc == RC_LOST)
+	if (j->rc == RC_UNSURE || j->rc == RC_LOST) {
 		p->claim_unsure = true; /* rows may be ours in SENDING: found as orphans */
+		p->wait_for_beat = true;
+	}
+	if (j->rc == RC_OK && rj->count.mismatch)
+		pipeline_miscounted(p);
+	if (j->rc == RC_OK && rj->got > 0)
+		pipeline_counted(p, rj->count.claim_seq);
 	if (j->rc != RC_OK) {
 		rj->got = 0;
 		if (j->rc != RC_AGAIN)
@@ -132,8 +138,10 @@ resend_submit(struct pipeline *p, struct resend_job *rj)
 	if (rj == NULL)
 		return;
 	rj->claimed_boot_ms = clock_boot_ms();
+	rj->count = (struct store_count){ .claim_seq = p->claim_seq, .beat_seq = p->beat_seq };
 	rj->db.run = resend_run;
 	rj->db.done = resend_done;
+	rj->db.needs_open = true; /* else it could be the first to meet a database that went back */
 	p->resends += rj->n;
 	if (session_submit(p->env.claim, &rj->db, false) != RC_OK) {
 		rj->db.rc = RC_AGAIN;
@@ -171,7 +179,8 @@ resend(struct pipeline *p, struct way *w, const struct store_row *r, bool new_ge
 {
 	size_t waiting = *rj != NULL ? (*rj)->n : 0;
 
-	if (p->is_draining || p->is_frozen || way_room(p, w) <= p->resends + waiting ||
+	if (p->is_draining || p->is_frozen || p->wait_for_beat ||
+	    way_room(p, w) <= p->resends + waiting ||
 	    p->in_memory + p->resends + waiting >= (size_t)p->conf->limits.in_flight) {
 		row_change(p, r, CHANGE_LOOK, next_look_ms(p, r));
 		return;

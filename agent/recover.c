@@ -11,6 +11,7 @@
 #include "agent/pipeline.h"
 #include "agent/recover.h"
 #include "agent/text.h"
+#include "agent/transition.h"
 
 #define APPLY_ROWS 200
 
@@ -98,14 +99,29 @@ collect_attempt(void *arg, const struct journal_mark *m, const struct outcome *o
 	a->n++;
 }
 
+/* The database does not know of this attempt. What an application wrote into the agent's columns
+ * (fence 0) says nothing. */
 static bool
-is_lost_commit(const struct store_row *r, const struct journal_mark *m)
+is_later(const struct store_row *r, const struct journal_mark *m)
 {
-	return (r->status == ROW_READY || r->status == ROW_DEFERRED) && r->leg == m->leg &&
-	       r->try_no < m->try_no;
+	int32_t leg = r->fence > 0 ? r->leg : 0;
+	int32_t try_no = r->fence > 0 ? r->try_no : 0;
+
+	return transition_allows(TRANSITION_TOUCHED, r->status) &&
+	       (leg < m->leg || (leg == m->leg && try_no < m->try_no));
 }
 
-/* 0, 5 -> 3 with the key of the attempt; *fence is the row's afterwards. */
+/* Or it has this try as another agent's, who claimed the row in a database that had lost our claim (or took the row
+ * over, then it is looked at once more). */
+static bool
+is_lost(const struct store_row *r, const struct journal_mark *m, const char *agent_id)
+{
+	return is_later(r, m) ||
+	       (transition_allows(TRANSITION_TOUCHED, r->status) && r->fence > 0 &&
+		r->leg == m->leg && r->try_no == m->try_no && strcmp(r->owner, agent_id) != 0);
+}
+
+/* -> 3 with the key of the attempt; *fence is the row's afterwards. */
 static enum rc
 touch(struct store *st, const struct store_row *row, const struct journal_mark *m, int64_t delay_ms,
       int64_t *fence, struct err *e)
@@ -125,6 +141,9 @@ touch(struct store *st, const struct store_row *row, const struct journal_mark *
 	text_copy(c.channel, sizeof c.channel, m->channel);
 	rc = store_apply(st, &c, 1, e);
 	*fence = c.new_fence;
+	if (rc == RC_OK && c.answer == CHANGE_STALE)
+		rc = err_set(e, RC_AGAIN, 0, "recover.touch",
+			     "message %" PRId64 " moved on meanwhile", row->msg_id);
 	return rc;
 }
 
@@ -164,7 +183,7 @@ replay_attempt(struct todo *t, const struct kept_attempt *a, const struct conf *
 	}
 	if (t->rc != RC_OK || !same)
 		return t->rc;
-	if (found && is_lost_commit(&row, &mark)) {
+	if (found && is_later(&row, &mark)) {
 		/* The database has even lost the claim: first the row learns that it was touched. */
 		t->rc = touch(t->st, &row, &mark, delay_ms, &mark.fence, t->e);
 		if (t->rc != RC_OK)
@@ -215,7 +234,7 @@ seen_in_journal(void *arg, const struct journal_mark *m)
 
 	hit = bsearch(&m->msg_id, s->rows, s->n, sizeof *s->rows, compare_row);
 	/* Of this try or of a later one, which the database has lost. */
-	if (hit != NULL && hit->leg == m->leg && hit->try_no <= m->try_no)
+	if (hit != NULL && (hit->leg < m->leg || (hit->leg == m->leg && hit->try_no <= m->try_no)))
 		s->was_marked[hit - s->rows] = true;
 }
 
@@ -336,7 +355,7 @@ recover_lost_commits(struct store *st, const struct journal_mark *marks, size_t 
 	*touched = 0;
 	for (i = 0; i < n && rc == RC_OK; i++) {
 		rc = store_row_read(st, marks[i].msg_id, &row, &found, e);
-		if (rc != RC_OK || !found || !is_lost_commit(&row, &marks[i]))
+		if (rc != RC_OK || !found || !is_lost(&row, &marks[i], store_agent_id(st)))
 			continue;
 		rc = is_same(st, &row, &marks[i], &same, e);
 		if (rc != RC_OK || !same)

@@ -21,8 +21,9 @@ enum rc recover_run(struct store *st, struct journal *j, const struct journal_in
  * unbroken_since INT64_MAX: nothing can be proven. */
 enum rc recover_prove(const struct journal *j, int64_t unbroken_since, const struct store_row *rows,
 		      size_t n, bool *is_free, struct err *e) MUST_USE;
-/* The database lost commits: rows that the journal knows better (a SUBMIT of a later try than the row has) go to UNKNOWN.
- * marks is what journal_scan() gave. Any thread, with its own store. */
+/* The database lost commits: rows that the journal knows better (a SUBMIT of a later leg or try than the row has, or of its
+ * try while the row is another agent's) go to UNKNOWN. marks is what journal_scan() gave. RC_AGAIN: a row moved meanwhile, call
+ * again. Any thread, with its own store. */
 enum rc recover_lost_commits(struct store *st, const struct journal_mark *marks, size_t n,
 			     int64_t delay_ms, int64_t *touched, struct err *e) MUST_USE;
 

@@ -56,7 +56,9 @@ run_job(struct job *job, void *ctx)
 
 	memset(&j->err, 0, sizeof j->err);
 	j->rc = RC_OK;
-	if (s->store == NULL)
+	if (s->store == NULL && j->needs_open)
+		j->rc = err_set(&j->err, RC_AGAIN, 0, "session.run", "not connected");
+	else if (s->store == NULL)
 		j->rc = session_open_store(s->cfg, s->accept_weak, &s->store, &j->err);
 	if (j->rc != RC_OK) {
 		/* Nothing was asked of the database yet: whatever failed, the job itself has not begun. */

@@ -15,6 +15,7 @@ struct db_job {
 	struct job job;
 	enum rc (*run)(struct store *st, struct db_job *j, struct err *e); /* lane's thread */
 	void (*done)(struct db_job *j); /* loop thread; rc and err are set */
+	bool needs_open; /* RC_AGAIN instead of opening a store: a new connection is to be looked at first */
 	enum rc rc;
 	struct err err;
 	struct session *session;

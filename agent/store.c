@@ -120,6 +120,12 @@ store_dialect(const struct store *s)
 	return s->dialect;
 }
 
+const char *
+store_agent_id(const struct store *s)
+{
+	return s->cfg->agent_id;
+}
+
 /* ---- facts ---- */
 
 static bool

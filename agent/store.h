@@ -43,6 +43,7 @@ void store_close(struct store *s); /* NULL is allowed */
 /* From another thread, while a call lasts too long. */
 void store_cancel(struct store *s);
 const char *store_dialect(const struct store *s);
+const char *store_agent_id(const struct store *s);
 
 /* ---- what kind of database this is ---- */
 enum durability { DURABLE, DURABLE_RISKY, DURABLE_NOT };
@@ -109,7 +110,7 @@ enum rc store_peek(struct store *s, const struct store_queue *q, size_t n, bool 
 struct store_claim {
 	struct store_queue queue;
 	unsigned want;
-	int64_t claim_seq;    /* what we remember; the transaction raises it by one */
+	int64_t claim_seq;    /* what we remember; with got > 0 what it is now */
 	int64_t beat_seq;     /* the same of heartbeats */
 	struct batch *batch;  /* where messages and texts go */
 	struct message **out; /* want places */
@@ -131,8 +132,15 @@ struct store_resend {
 	int64_t msg_id, fence;
 	bool new_generation; /* the open attempt goes to mt_try, the key changes */
 };
-enum rc store_resend(struct store *s, const struct store_resend *r, size_t n, struct batch *b,
-		     struct message **out, size_t *got, struct err *e) MUST_USE;
+/* Counted like claims, so that a re-send that the database loses is noticed, too. */
+struct store_count {
+	int64_t claim_seq; /* what we remember; with got > 0 what it is now */
+	int64_t beat_seq;
+	bool mismatch; /* as seq_mismatch of a claim */
+};
+enum rc store_resend(struct store *s, const struct store_resend *r, size_t n,
+		     struct store_count *count, struct batch *b, struct message **out, size_t *got,
+		     struct err *e) MUST_USE;
 
 /* ---- changes of the state machine ---- */
 enum change_kind {
@@ -142,7 +150,7 @@ enum change_kind {
 	CHANGE_DEFER,	/* 1 -> 5; delay_ms */
 	CHANGE_LOOK,	/* 3 -> 3, next look after delay_ms (or the close time) */
 	CHANGE_HOLD,	/* 3 -> 4, hold_code */
-	CHANGE_TOUCHED, /* 0 5 -> 3: the journal knows a later try than the database */
+	CHANGE_TOUCHED, /* 0 1 3 4 5 -> 3: the journal knows a later attempt than the database, or another one */
 	CHANGE_RESULT, /* 0 1 2 3 4 5 -> gone with a result row; a FAIL of a sent leg with a fallback left starts the next leg instead */
 };
 enum change_answer {

@@ -100,29 +100,6 @@ put_release(struct db_value *a, const struct change *c, int64_t fence)
 	return n;
 }
 
-static size_t
-put_touched(const struct store *s, struct db_value *a, const struct change *c, int64_t fence)
-{
-	struct key_parts k = { .generation = 0 };
-	size_t n = 0;
-
-	if (!key_decode(c->client_key, strlen(c->client_key), &k))
-		k.generation = 0;
-	a[n++] = store_v_text(s->cfg->agent_id);
-	a[n++] = v_int(s->cfg->incarnation);
-	a[n++] = v_int(c->try_no);
-	a[n++] = v_int(c->leg);
-	a[n++] = v_int(k.generation);
-	a[n++] = store_v_some(c->client_key);
-	a[n++] = store_v_some(c->channel);
-	a[n++] = v_int(c->delay_ms);
-	a[n++] = v_int(s->cfg->close_after_ms);
-	a[n++] = v_int(c->msg_id);
-	a[n++] = v_int(fence);
-	a[n++] = v_int(c->try_no);
-	return n;
-}
-
 /* The arguments of the statement of c's kind; returns how many. */
 static size_t
 put_args(const struct store *s, struct db_value *a, const struct change *c, int64_t fence)
@@ -152,8 +129,7 @@ put_args(const struct store *s, struct db_value *a, const struct change *c, int6
 		a[n++] = store_v_some(c->hold_code);
 		a[n++] = close;
 		break;
-	case CHANGE_TOUCHED:
-		return put_touched(s, a, c, fence);
+	case CHANGE_TOUCHED: /* decided one by one */
 	case CHANGE_RESULT:
 		return 0;
 	}
@@ -710,6 +686,57 @@ decide_simple(struct work *w)
 	return RC_OK;
 }
 
+/* The journal knows better: perhaps even of the next leg, whose type is then the row's. */
+static enum rc
+decide_touched(struct store *s, struct work *w, struct err *e)
+{
+	const struct change *c = w->c;
+	const struct store_row *r = &w->st->row;
+	bool is_new_leg = r->fence > 0 ? c->leg > r->leg : c->leg > 0;
+	struct key_parts k = { .generation = 0 };
+	int64_t affected = 0;
+	enum rc rc;
+
+	if (w->fence != r->fence)
+		return decide_simple(w);
+	/* Delivered is delivered; only the result could not be written yet. */
+	if (has_outcome(w->st) && strcmp(w->st->pend_class, result_class_name(RESULT_OK)) == 0) {
+		changed(w, r->fence);
+		return RC_OK;
+	}
+	if (!allowed(TRANSITION_TOUCHED, w, e))
+		return RC_BUG;
+	if (!key_decode(c->client_key, strlen(c->client_key), &k))
+		k.generation = 0;
+	{
+		const struct db_value new_leg = v_int(is_new_leg ? 1 : 0);
+		const struct db_value args[] = {
+			store_v_text(s->cfg->agent_id),
+			v_int(s->cfg->incarnation),
+			v_int(c->try_no),
+			type_value(is_new_leg ? fallback_of(w->st) : MSG_TYPE_NONE),
+			v_int(c->leg),
+			v_int(k.generation),
+			store_v_some(c->client_key),
+			store_v_some(c->channel),
+			new_leg,
+			v_int(c->delay_ms),
+			new_leg,
+			v_int(s->cfg->close_after_ms),
+			new_leg,
+			v_int(c->msg_id),
+			v_int(r->fence),
+		};
+
+		rc = store_run(s, "touched", args, COUNT_OF(args), &affected, e);
+	}
+	if (rc == RC_OK)
+		rc = must_change(affected, w, e);
+	if (rc == RC_OK)
+		changed(w, r->fence + 1);
+	return rc;
+}
+
 /* ---- evidence about a row that is not there (any more) ---- */
 
 struct result_row {
@@ -982,12 +1009,13 @@ decide(struct store *s, struct work *w, struct err *e)
 		return decide_accept(s, w, e);
 	case CHANGE_RESULT:
 		return decide_result(s, w, e);
+	case CHANGE_TOUCHED:
+		return decide_touched(s, w, e);
 	case CHANGE_UNKNOWN:
 	case CHANGE_RELEASE:
 	case CHANGE_DEFER:
 	case CHANGE_LOOK:
 	case CHANGE_HOLD:
-	case CHANGE_TOUCHED:
 		break;
 	}
 	return decide_simple(w);
@@ -1073,7 +1101,8 @@ out:
 static bool
 needs_look(const struct work *w)
 {
-	return w->fence < 0 || (w->c->kind == CHANGE_RESULT && w->c->class == RESULT_FAIL);
+	return w->fence < 0 || w->c->kind == CHANGE_TOUCHED ||
+	       (w->c->kind == CHANGE_RESULT && w->c->class == RESULT_FAIL);
 }
 
 static enum rc apply_kept_reports(struct store *s, struct work **w, size_t n, struct err *e);

@@ -452,15 +452,32 @@ mark(struct store *s, struct store_claim *c, const struct db_value *ids, size_t 
 	return rc;
 }
 
+/* All claims and re-sends of an agent go through one session, one after the other; the caller may not have
+ * heard of the last one when it asks for the next. *seq: what the counter is after the COMMIT. */
 static enum rc
-raise_seq(struct store *s, const struct store_claim *c, bool *raised, struct err *e)
+raise_seq(struct store *s, int64_t *seq, int64_t beat_seq, bool *raised, struct err *e)
 {
+	int64_t known = *seq > s->claim_seq ? *seq : s->claim_seq;
 	const struct db_value args[] = { store_v_text(s->cfg->agent_id), v_int(s->cfg->incarnation),
-					 v_int(c->claim_seq), v_int(c->beat_seq) };
+					 v_int(known), v_int(beat_seq) };
 	int64_t affected = 0;
 	enum rc rc = store_run(s, "claim_seq", args, COUNT_OF(args), &affected, e);
 
-	*raised = affected == 1;
+	*raised = rc == RC_OK && affected == 1;
+	if (*raised)
+		*seq = known + 1;
+	else if (rc == RC_OK)
+		s->claim_seq = 0; /* the heartbeat tells the caller what it is */
+	return rc;
+}
+
+static enum rc
+commit_counted(struct store *s, int64_t seq, int64_t *told, struct err *e)
+{
+	enum rc rc = store_commit(s, e);
+
+	if (rc == RC_OK)
+		*told = s->claim_seq = seq;
 	return rc;
 }
 
@@ -468,8 +485,9 @@ static enum rc
 claim_in_tx(struct store *s, struct store_claim *c, const struct db_value *ids, size_t n,
 	    size_t *got, struct err *e)
 {
+	int64_t seq = c->claim_seq;
 	bool raised = false;
-	enum rc rc = raise_seq(s, c, &raised, e);
+	enum rc rc = raise_seq(s, &seq, c->beat_seq, &raised, e);
 
 	c->seq_mismatch = rc == RC_OK && !raised;
 	if (rc != RC_OK || !raised)
@@ -481,7 +499,7 @@ claim_in_tx(struct store *s, struct store_claim *c, const struct db_value *ids, 
 		return rc;
 	rc = store_fault(FAILPOINT(claim_before_commit), "store.claim", e);
 	if (rc == RC_OK)
-		rc = store_commit(s, e);
+		rc = commit_counted(s, seq, &c->claim_seq, e);
 	if (rc == RC_OK)
 		rc = store_fault(FAILPOINT(claim_after_commit), "store.claim", e);
 	return rc;
@@ -598,15 +616,16 @@ resend_one(struct store *s, const struct store_resend *r, bool *done, struct err
 }
 
 static enum rc
-resend_in_tx(struct store *s, const struct store_resend *r, size_t n, struct batch *b,
-	     struct message **out, size_t *got, struct err *e)
+resend_in_tx(struct store *s, const struct store_resend *r, size_t n, struct store_count *count,
+	     struct batch *b, struct message **out, size_t *got, struct err *e)
 {
-	const struct db_value id[] = { store_v_text(s->cfg->agent_id), v_int(s->cfg->incarnation) };
 	struct db_value ids[STORE_LIST_MAX];
+	int64_t seq = count->claim_seq;
 	size_t marked = 0;
 	bool may = false;
-	enum rc rc = store_one(s, "agent_may_send", id, COUNT_OF(id), &may, e);
+	enum rc rc = raise_seq(s, &seq, count->beat_seq, &may, e);
 
+	count->mismatch = rc == RC_OK && !may;
 	for (size_t i = 0; rc == RC_OK && may && i < n; i++) {
 		bool done;
 
@@ -626,19 +645,20 @@ resend_in_tx(struct store *s, const struct store_resend *r, size_t n, struct bat
 	if (rc == RC_OK)
 		rc = store_fault(FAILPOINT(resend_before_commit), "store.resend", e);
 	if (rc == RC_OK)
-		rc = store_commit(s, e);
+		rc = commit_counted(s, seq, &count->claim_seq, e);
 	if (rc == RC_OK)
 		rc = store_fault(FAILPOINT(resend_after_commit), "store.resend", e);
 	return rc;
 }
 
 enum rc
-store_resend(struct store *s, const struct store_resend *r, size_t n, struct batch *b,
-	     struct message **out, size_t *got, struct err *e)
+store_resend(struct store *s, const struct store_resend *r, size_t n, struct store_count *count,
+	     struct batch *b, struct message **out, size_t *got, struct err *e)
 {
 	enum rc rc;
 
 	*got = 0;
+	count->mismatch = false;
 	if (n == 0)
 		return RC_OK;
 	if (n > STORE_LIST_MAX)
@@ -646,7 +666,7 @@ store_resend(struct store *s, const struct store_resend *r, size_t n, struct bat
 	rc = store_begin(s, e);
 	if (rc != RC_OK)
 		return rc;
-	rc = resend_in_tx(s, r, n, b, out, got, e);
+	rc = resend_in_tx(s, r, n, count, b, out, got, e);
 	if (rc != RC_OK || s->in_tx)
 		store_rollback(s);
 	if (rc != RC_OK)

@@ -49,6 +49,7 @@ struct store {
 	struct buf json;
 	int64_t report_cursor, try_cursor;
 	int64_t claim_around_ms; /* until then claims step around rows that others hold */
+	int64_t claim_seq;	 /* after the last claim or re-send of this session */
 	int64_t halve_until_ms;	 /* so long a call looks for the locked row by halving */
 };
 

@@ -31,7 +31,6 @@ schema_sql += \
 	schema/mysql/admin_tries.sql \
 	schema/mysql/agent_beat.sql \
 	schema/mysql/agent_counts.sql \
-	schema/mysql/agent_may_send.sql \
 	schema/mysql/agent_new.sql \
 	schema/mysql/agent_read.sql \
 	schema/mysql/agent_replayed.sql \
@@ -154,7 +153,6 @@ schema_sql += \
 	schema/postgresql/admin_tries.sql \
 	schema/postgresql/agent_beat.sql \
 	schema/postgresql/agent_counts.sql \
-	schema/postgresql/agent_may_send.sql \
 	schema/postgresql/agent_new.sql \
 	schema/postgresql/agent_read.sql \
 	schema/postgresql/agent_replayed.sql \
@@ -276,7 +274,6 @@ schema_sql += \
 	schema/sqlite/admin_tries.sql \
 	schema/sqlite/agent_beat.sql \
 	schema/sqlite/agent_counts.sql \
-	schema/sqlite/agent_may_send.sql \
 	schema/sqlite/agent_new.sql \
 	schema/sqlite/agent_read.sql \
 	schema/sqlite/agent_replayed.sql \

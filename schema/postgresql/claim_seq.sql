@@ -1,4 +1,4 @@
--- claim_seq: raises the counter of claims: no row when it or that of heartbeats is below what the agent
+-- claim_seq: raises the counter of claims and re-sends: no row when it or that of heartbeats is below what the agent
 -- remembers, the lease is over, another start took the id, or all is frozen. args: agent incarnation claim_seq
 -- beat_seq cols: none write: yes
 UPDATE {agent} SET claim_seq = claim_seq + 1

@@ -53,6 +53,17 @@ def run_out(a, database, oracle, deadline_s=30):
 # ---- commits that the database lost ----
 
 
+@contextlib.contextmanager
+def put_back(database):
+    """Remembers the database as it is now; at the end it is that again. The agents are to be dead by then."""
+    with contextlib.closing(sqlite3.connect(":memory:")) as copy:
+        database.conn.backup(copy)
+        yield
+        database.forget()
+        copy.backup(database.conn)
+    database.forget()
+
+
 def test_a_row_whose_settle_was_lost_is_not_taken_for_an_unsent_one(failpoints, database, sim, agent, oracle):
     """The scan for the rows of a claim whose COMMIT is in doubt meets a row whose attempt the journal has seen."""
     a = agent(start=False, channel=ASK, extra=QUICK)
@@ -88,16 +99,13 @@ def test_a_start_on_a_copy_without_the_last_commits_texts_nobody_twice(failpoint
     database.insert_many(3, body=lambda n: "lost %d" % n)
     lost = {r["msg_id"] for r in database.rows("send")}
     sim.pause_reports()
-    with contextlib.closing(sqlite3.connect(":memory:")) as copy:
-        database.conn.backup(copy)
+    with put_back(database):
         a.ctl("resume", "infobip")
         if died == "settled":
             accepted_and_settled(database, a, 3)
             a.kill9()
         else:
             assert a.wait_exit() == -signal.SIGKILL
-        copy.backup(database.conn)
-    database.forget()
     assert database.count("send", "status = 0") == 3
     oracle.expect(first, *lost)
     a.start()
@@ -112,6 +120,82 @@ def test_a_start_on_a_copy_without_the_last_commits_texts_nobody_twice(failpoint
     assert handed_over(sim) == 4
     tries = {r["try_no"] for r in database.rows("result") if r["msg_id"] in lost}
     assert tries == ({2} if died == "marked" else {1})
+
+
+def test_a_copy_without_the_last_claim_of_a_row_under_way_is_told_of_it(database, sim, agent, oracle):
+    """In the copy the row is SENDING, with the first of two legs. The second has arrived, and nobody may send it once more."""
+    a = agent(start=False, channel=ASK, extra=dict(QUICK, routes=[{"type": ["LMS", "SMS"], "channels": ["infobip"]}]))
+    sim.config(dedupe="off")
+    sim.pause_reports()
+    sim.rule(reject=6, times=1, delay_ms=2500, match={"text": "^first"})
+    a.start()
+    msg = database.insert("010-2000-0001", "first leg", msg_type="LMS", fallback_type="SMS", fallback_body="second leg")
+    wait_until(lambda: handed_over(sim) == 1 and database.count("send", "status = 1") == 1, 20, "the first leg at the provider",
+               fail=a.dead_text)
+    oracle.snapshot()
+    with put_back(database):
+        accepted_and_settled(database, a)
+        assert database.one("SELECT leg FROM {p}send") == 1
+        a.kill9()
+    assert database.query("SELECT status, leg, try_no FROM {p}send") == [{"status": 1, "leg": 0, "try_no": 1}]
+    a.start()
+    a.wait_log(r"relay\.frozen .*lost acknowledged commits.* touched=1 ")
+    wait_until(lambda: stats(a)["unknown_resolved"] == 1, 20, "the second leg found", fail=a.dead_text)
+    sim.resume_reports()
+    run_out(a, database, oracle)
+    assert handed_over(sim) == 2
+    assert [(r["leg"], r["sent_type"], r["asked_type"], r["msg_id"]) for r in database.rows("result")] == [(1, "SMS", "LMS", msg)]
+
+
+def test_a_row_that_another_agent_claimed_anew_is_not_sent_again(failpoints, database, sim, agent, oracle):
+    """The copy does not have the claim of the one; the other claimed the row as it stands there, dies, and can prove that it has
+    sent nothing. Only the journal of the one knows that somebody did."""
+    a, b = (agent(start=False, channel=ASK, extra=QUICK) for _ in range(2))
+    sim.config(dedupe="off")
+    sim.pause_reports()
+    a.start()
+    a.ctl("pause", "infobip")
+    database.insert("010-2000-0001", "claimed twice")
+    oracle.snapshot()
+    with put_back(database):
+        a.ctl("resume", "infobip")
+        accepted_and_settled(database, a)
+        a.kill9()
+    b.start(wait=False, failpoint="claim_after_commit:kill:1")
+    assert b.wait_exit() == -signal.SIGKILL
+    assert database.query("SELECT status, try_no FROM {p}send") == [{"status": 1, "try_no": 1}]
+    a.start()
+    a.wait_log(r"relay\.frozen .*lost acknowledged commits.* touched=1 ")
+    b.start()
+    wait_until(lambda: database.one("SELECT frozen FROM {p}meta") == "N", 20, "the end of the freeze", fail=a.dead_text)
+    sim.resume_reports()
+    database.wait_empty(20, fail=a.dead_text)
+    b.stop()
+    run_out(a, database, oracle)
+    assert handed_over(sim) == 1
+
+
+def test_a_copy_without_the_last_resend_is_noticed(database, sim, agent, oracle):
+    """No claim is missing in it, but an attempt is."""
+    a = agent(start=False, channel=ASK, extra={"times": dict(QUICK["times"], quiet_time="3s")})
+    sim.config(dedupe="off")
+    sim.pause_reports()
+    sim.rule(cut="before_read", times=1)
+    a.start()
+    msg = database.insert("010-2000-0001", "sent again")
+    wait_until(lambda: database.count("send", "status = 3") == 1, 20, "an unknown outcome", fail=a.dead_text)
+    oracle.snapshot()
+    with put_back(database):
+        accepted_and_settled(database, a)
+        assert stats(a)["resends"] == 1
+        a.kill9()
+    assert database.query("SELECT status, try_no FROM {p}send") == [{"status": 3, "try_no": 1}]
+    a.start()
+    a.wait_log(r"relay\.frozen .*lost acknowledged commits.* touched=1 ")
+    assert database.one("SELECT try_no FROM {p}send WHERE msg_id = ?", (msg,)) == 2
+    sim.resume_reports()
+    run_out(a, database, oracle)
+    assert handed_over(sim) == 1
 
 
 def test_a_recovery_that_meets_a_deadlock_tries_again(failpoints, database, sim, agent, oracle):

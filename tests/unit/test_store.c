@@ -215,7 +215,7 @@ claim_type(struct claimed *k, enum msg_type type, unsigned want)
 	k->n = c.got;
 	k->mismatch = c.seq_mismatch;
 	if (c.got > 0)
-		seq++;
+		seq = c.claim_seq;
 }
 
 static void
@@ -1128,10 +1128,72 @@ test_touched(void **state)
 	assert_string_equal(row.client_key, m->client_key);
 	assert_int_equal(row.try_no, 1);
 	c = change_of(CHANGE_TOUCHED, m);
-	c.fence = row.fence;
+	c.fence = row.fence + 1;
 	apply_one(&c, CHANGE_STALE);
 	OK(store_row_read(st, 999999, &row, &found, E));
 	assert_false(found);
+	let_go(&k);
+}
+
+/* The journal knows the fallback, the database its claim of the first leg only. */
+static void
+test_touched_in_the_next_leg(void **state)
+{
+	struct key_parts parts;
+	char key[CLIENT_KEY_LEN + 1];
+	struct claimed k;
+	struct message *m;
+	struct change c;
+
+	(void)state;
+	m = one_claimed(&k);
+	SQLF("UPDATE mt_send SET fallback_type = ' lms', first_sent_at = %s, provider_id = 'x', "
+	     "resend_no = 2",
+	     at(-40 * HOUR_MS));
+	assert_true(key_decode(m->client_key, strlen(m->client_key), &parts));
+	parts.leg = 1;
+	parts.generation = 3;
+	key_encode(&parts, key);
+	c = change_of(CHANGE_TOUCHED, m);
+	c.leg = 1;
+	c.try_no = 2;
+	c.client_key = key;
+	c.delay_ms = 1000;
+	apply_one(&c, CHANGED);
+	assert_string_equal(row_text("status", m->msg_id), "3");
+	assert_string_equal(row_text("leg", m->msg_id), "1");
+	assert_string_equal(row_text("try_no", m->msg_id), "2");
+	assert_string_equal(row_text("generation", m->msg_id), "3");
+	assert_string_equal(row_text("client_key", m->msg_id), key);
+	assert_string_equal(row_text("msg_type", m->msg_id), "LMS");
+	assert_string_equal(row_text("asked_type", m->msg_id), "SMS");
+	assert_string_equal(row_text("resend_no", m->msg_id), "0");
+	/* The leg has its own 48 hours, and none of the identifiers of the other one. */
+	SQLF("UPDATE mt_send SET etc1 = 'anew' WHERE first_sent_at > %s AND provider_id IS NULL",
+	     at(-HOUR_MS));
+	assert_string_equal(row_text("etc1", m->msg_id), "anew");
+	let_go(&k);
+}
+
+/* An outcome that is only not written yet: a delivery stays one, a failure was that of an earlier attempt. */
+static void
+test_touched_with_an_outcome(void **state)
+{
+	struct claimed k;
+	struct message *m;
+	struct change c;
+
+	(void)state;
+	m = one_claimed(&k);
+	sql("UPDATE mt_send SET status = 4, pend_class = 'OK', pend_code = '0000'");
+	c = change_of(CHANGE_TOUCHED, m);
+	c.try_no = 2;
+	apply_one(&c, CHANGED);
+	assert_string_equal(row_text("status", m->msg_id), "4");
+	assert_string_equal(row_text("pend_class", m->msg_id), "OK");
+	sql("UPDATE mt_send SET pend_class = 'FAIL', pend_code = '4001'");
+	apply_one(&c, CHANGED);
+	assert_string_equal(row_text("status", m->msg_id), "3");
 	let_go(&k);
 }
 
@@ -1152,12 +1214,69 @@ resend(struct message *m, bool new_generation, struct claimed *k, size_t expecte
 	struct store_resend r = { .msg_id = m->msg_id,
 				  .fence = m->fence,
 				  .new_generation = new_generation };
+	struct store_count count = { .claim_seq = seq };
 	size_t got;
 
 	k->batch = batch_new(1 << 20);
-	OK(store_resend(st, &r, 1, k->batch, k->m, &got, E));
+	OK(store_resend(st, &r, 1, &count, k->batch, k->m, &got, E));
 	assert_int_equal(got, expected);
+	assert_int_equal(count.claim_seq, seq + (int64_t)got);
+	assert_int_equal(number("SELECT claim_seq FROM mt_agent WHERE agent_id = 'agent-1'"),
+			 count.claim_seq);
 	k->n = (unsigned)got;
+	k->mismatch = count.mismatch;
+	seq = count.claim_seq;
+}
+
+/* A re-send is one of the commits that a database can lose. */
+static void
+test_resend_is_counted(void **state)
+{
+	struct claimed k, k2;
+	struct message *m;
+	int64_t before;
+
+	(void)state;
+	m = one_claimed(&k);
+	make_unknown(m);
+	before = seq;
+	resend(m, false, &k2, 1);
+	let_go(&k2);
+	/* The caller has not heard of that one yet: what it asks for next is told both, ... */
+	(void)insert("SMS");
+	seq = before;
+	claim_type(&k2, MSG_TYPE_SMS, 1);
+	assert_int_equal(k2.n, 1);
+	assert_int_equal(number("SELECT claim_seq FROM mt_agent"), before + 2);
+	let_go(&k2);
+	/* ... and does not happen in a database that has lost them, */
+	SQLF("UPDATE mt_agent SET claim_seq = %d", (int)before + 1);
+	(void)insert("SMS");
+	claim_type(&k2, MSG_TYPE_SMS, 1);
+	assert_int_equal(k2.n, 0);
+	assert_true(k2.mismatch);
+	let_go(&k2);
+	/* nor does a re-send, until the caller knows better. */
+	sql("UPDATE mt_send SET status = 3 WHERE try_no = 2");
+	m->fence = 3;
+	seq = before + 2;
+	SQLF("UPDATE mt_agent SET claim_seq = %d", (int)before);
+	{
+		struct store_resend r = { .msg_id = m->msg_id, .fence = 3 };
+		struct store_count count = { .claim_seq = seq };
+		size_t got;
+
+		k2.batch = batch_new(1 << 20);
+		OK(store_resend(st, &r, 1, &count, k2.batch, k2.m, &got, E));
+		assert_int_equal(got, 0);
+		assert_true(count.mismatch);
+		let_go(&k2);
+	}
+	seq = before;
+	resend(m, false, &k2, 1);
+	assert_int_equal(k2.n, 1);
+	let_go(&k2);
+	let_go(&k);
 }
 
 static void
@@ -1192,6 +1311,7 @@ test_resend_same_key(void **state)
 	OK(store_freeze(st, "test", E));
 	SQLF("UPDATE mt_send SET first_sent_at = %s", at(-1000));
 	resend(m, false, &k2, 0);
+	assert_true(k2.mismatch);
 	let_go(&k2);
 	let_go(&k);
 }
@@ -2572,7 +2692,10 @@ main(void)
 		CASE(test_silent),
 		CASE(test_unknown_look_hold),
 		CASE(test_touched),
+		CASE(test_touched_in_the_next_leg),
+		CASE(test_touched_with_an_outcome),
 		CASE(test_resend_same_key),
+		CASE(test_resend_is_counted),
 		CASE(test_resend_new_key),
 		CASE(test_fallback),
 		CASE(test_reports),
