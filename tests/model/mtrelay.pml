@@ -7,9 +7,8 @@
  * A status changes only by GO(m, KIND) with KIND from the table below, which check-transitions compares with
  * agent/transition.def. Fences are numbers, so that a database that went back repeats them, as a real one does.
  *
- * Configuration: POLICY, DEDUP, QUERY, REPORTS, FALLBACK and the budgets. BAD_*: mistakes of design that must be found, each
- * where it would be made. GAP_*: rules of this model that agent/ does not keep yet; with it the model is the agent as it
- * stands, and what is found is a fault of the agent. */
+ * Configuration: POLICY, DEDUP, QUERY, REPORTS, FALLBACK and the budgets. BAD_*: mistakes that must be found, each where it would
+ * be made. */
 
 #ifndef NM
 #define NM 1
@@ -99,7 +98,7 @@
 #define TO_TAKE UNKNOWN
 #define FROM_HOLD (S3)
 #define TO_HOLD HELD
-#ifdef GAP_TOUCHED
+#ifdef BAD_TOUCHED
 #define FROM_TOUCHED (S0 + S5)
 #else
 #define FROM_TOUCHED (S0 + S1 + S3 + S4 + S5)
@@ -301,17 +300,18 @@ hidden byte a, m, l, g, f, t, class, k, keeps, n;
 /* A SUBMIT of this try or a later one stands in some segment. */
 #define MARKED_SINCE(a, m, t) (scan[I(a, m)].tries[row[m].leg] >= (1 << (t)))
 /* The newest SUBMIT of this leg is of a later try than the database knows. */
-#ifdef GAP_TOUCHED
-#define IS_LATER(a, m) (MAY(m, TOUCHED) && MARKED_SINCE(a, m, row[m].try + 1))
+#define MAY_TOUCH(m) (MAY(m, TOUCHED) && row[m].pend != OK)	/* delivered is delivered */
+#ifdef BAD_TOUCHED
+#define IS_LATER(a, m) (MAY_TOUCH(m) && MARKED_SINCE(a, m, row[m].try + 1))
 #else
-#define IS_LATER(a, m) (MAY(m, TOUCHED) && (MARKED_SINCE(a, m, row[m].try + 1) || \
+#define IS_LATER(a, m) (MAY_TOUCH(m) && (MARKED_SINCE(a, m, row[m].try + 1) || \
 	(row[m].leg == 0 && scan[I(a, m)].tries[1] > 0)))
 #endif
 /* Or of the same try, and the claim of that is another agent's: it was made in a database that had lost ours. */
-#ifdef GAP_TOUCHED
+#ifdef BAD_TOUCHED
 #define IS_LOST(a, m) IS_LATER(a, m)
 #else
-#define IS_LOST(a, m) (IS_LATER(a, m) || (MAY(m, TOUCHED) && MARKED_SINCE(a, m, row[m].try) && row[m].owner != (a)))
+#define IS_LOST(a, m) (IS_LATER(a, m) || (MAY_TOUCH(m) && MARKED_SINCE(a, m, row[m].try) && row[m].owner != (a)))
 #endif
 
 /* t: the newest try that is marked. */
@@ -673,7 +673,7 @@ inline claim()
 #else
 #define KNOW_SEQ seq[a] = db_seq[a]
 #endif
-#ifdef GAP_COUNT
+#ifdef BAD_COUNT
 #define COUNT_RESEND skip
 #define KNOW_RESEND skip
 #else
@@ -763,7 +763,7 @@ inline give_back()
 #endif
 #define IS_IDLE(a, m) (mem[I(a, m)].where == NOWHERE && mem[I(a, m)].mark == NO_MARK)
 #define MAY_SEND(a) (IS_RUNNING(a) && !frozen && db_inc[a] == inc[a] && KNOWS_DB(a))
-#ifdef GAP_COUNT
+#ifdef BAD_COUNT
 #define MAY_RESEND(a) MAY_SEND(a)
 #else
 #define MAY_RESEND(a) (MAY_SEND(a) && seq[a] == db_seq[a])
@@ -1321,12 +1321,6 @@ end:	do
 proctype Database()
 {
 end:	do
-#if REFUSALS > 0
-	/* a trigger or a foreign key refuses results; for a while */
-	:: d_step { refusals > 0 && !refusing -> refusals = refusals - 1; refusing = 1 }
-	/* that is over */
-	:: d_step { refusing -> refusing = 0 }
-#endif
 #if ROLLBACKS > 0
 	/* from here on the copy lags, and any number of commits later */
 	:: d_step { copied == 0 ->
@@ -1360,6 +1354,12 @@ end:	do
 #endif
 	/* every agent has told: the freeze ends */
 	:: d_step { frozen && replayed[0] && replayed[NA - 1] -> frozen = 0; replayed[0] = 0; replayed[NA - 1] = 0 }
+#if REFUSALS > 0
+	/* a trigger or a foreign key refuses results; for a while */
+	:: d_step { refusals > 0 && !refusing -> refusals = refusals - 1; refusing = 1 }
+	/* that is over */
+	:: d_step { refusing -> refusing = 0 }
+#endif
 	od
 }
 
