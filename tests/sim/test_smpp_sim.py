@@ -248,7 +248,7 @@ def test_parts_in_any_order(sim, how):
     assert (t.text, t.accepted, t.phone, t.parts, t.parts_told) == (text, 1, 1, total, total)
     assert t.last["how"] == how[:3] and len(set(t.last["mid"])) == total
     assert bytes.fromhex("".join(t.last["raw"])).decode("utf-16-be") == text
-    assert sim.stats()["smpp_parts_open"] == 0 and sim.smpp()["faults"] == []
+    assert sim.stats()["smpp_incomplete"] == 0 and sim.smpp()["faults"] == []
 
 
 def test_a_part_is_missing_or_comes_twice(sim):
@@ -259,7 +259,14 @@ def test_a_part_is_missing_or_comes_twice(sim):
     truth = sim.truth()
     assert (truth["a"].phone, truth["a"].parts, truth["b"].phone, truth["b"].parts) == (1, 3, 0, 1)
     stats = sim.stats()
-    assert (stats["smpp_parts_repeated"], stats["smpp_parts_open"], stats["smpp_parts_mixed"]) == (1, 2, 0)
+    assert (stats["smpp_parts_repeated"], stats["smpp_incomplete"], stats["smpp_parts_mixed"]) == (1, 2, 0)
+
+
+def test_parts_without_a_key(sim):
+    with SmppClient(sim) as c:
+        ids = [c.wait(c.submit(NUMBER, bytes((5, 0, 3, 1, 2, n)) + b"x", esm=0x40)).id() for n in (2, 1)]
+    t = sim.truth()[ids[0]]
+    assert (t.phone, t.text, t.last["mid"]) == (1, "xx", ids[::-1]) and sim.stats()["smpp_parts_mixed"] == 0
 
 
 def test_payload(sim):

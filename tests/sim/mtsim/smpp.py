@@ -199,8 +199,13 @@ class Session(Base):
         self.late = {}
 
     def answer_late(self, number, data):
-        self.outstanding -= len(self.delayed.pop(number))
-        self.transport.write(data)
+        ids = self.delayed.pop(number)
+        self.outstanding -= len(ids)
+        if self.deaf:           # it ends already, in the middle of something else perhaps
+            self.centre.lost(ids)
+            self.centre.write_truth()
+        else:
+            self.transport.write(data)
 
     def answer(self, delay, data, tid=None, submit=False):
         if delay:
@@ -423,7 +428,7 @@ class Centre:
         out["smpp_bound"] = sum(s.bind is not None for s in self.sessions)
         out["smpp_deliveries_open"] = len(self.heap) + len(self.ready) + sum(
             d is not None for s in self.sessions for d in s.waiting.values())
-        out["smpp_parts_open"] = sum(len(p) for p in self.open_parts.values())
+        out["smpp_incomplete"] = sum(len(p) for p in self.open_parts.values())
         return out
 
     def view(self):
@@ -443,7 +448,7 @@ class Centre:
     def stamp(self, t, how):
         t = int(t)
         if self.stamps[:2] != (t, how):
-            self.stamps = (t, how, time.strftime(how, time.gmtime(t)))
+            self.stamps = (t, how, time.strftime(how, time.gmtime(t + 60 * self.config["smpp_zone_min"])))
         return self.stamps[2]
 
     # ---- truth ----
@@ -618,7 +623,7 @@ class Centre:
             self.message(m, tid, text, [raw], [mid], plan.phone, plan.lied, plan.label, told,
                          "payload" if m.in_payload else "single", now)
         else:
-            self.part(m, part, text, raw, mid, tid, plan, told, now)
+            self.part(m, part, text, raw, mid, key, tid, plan, told, now)
         wanted = m.registered & 3
         deliveries = []
         for r in plan.receipts:
@@ -636,7 +641,7 @@ class Centre:
                 continue
             self.push(now + delay / 1000, d)
 
-    def part(self, m, part, text, raw, mid, tid, plan, told, now):
+    def part(self, m, part, text, raw, mid, key, tid, plan, told, now):
         reference, total, no = part
         at = (m.source, m.dest, reference, total)
         open_here = self.open_parts.setdefault(at, [])
@@ -651,7 +656,8 @@ class Centre:
         else:
             one = Parts(tid, total)
             open_here.append(one)
-        if one.key != tid:
+        # Without a key the message is known by the message_id of the part that came first.
+        if key is not None and one.key != tid:
             one.mixed = True
         one.got[no] = (text, raw, mid, plan.phone, plan.lied, told, plan.label)
         if len(one.got) < total:
@@ -666,7 +672,7 @@ class Centre:
         # One part that did not arrive makes a true failure of receipts that told of the others.
         lied = any(p[4] for p in every)
         label = next((p[6] for p in every if not p[3]), every[-1][6])
-        self.message(m, tid, "".join(p[0] for p in every), [p[1] for p in every], [p[2] for p in every], phone, lied, label,
+        self.message(m, one.key, "".join(p[0] for p in every), [p[1] for p in every], [p[2] for p in every], phone, lied, label,
                      all(p[5] for p in every), "udh" if m.esm & 0x40 else "sar", now)
 
     def message(self, m, tid, text, raw, mids, phone, lied, label, told, how, now):

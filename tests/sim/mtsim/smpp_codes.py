@@ -8,6 +8,7 @@ SETTINGS = {
     "smpp_receipt_esm": 0x04,
     "smpp_fields": "normal",            # normal, lower, upper, order, few
     "smpp_dates": "short",              # 10 digits; long: 12, longer: 14
+    "smpp_zone_min": 540,               # the clock of receipts
     "smpp_id": "decimal",               # of the answer: decimal, zeros, hex, HEX, hexzeros, text
     "smpp_id_text": "same",             # of the receipt's text: same, upper, lower or one of these
     "smpp_id_tlv": "same",              # of receipted_message_id
