@@ -170,6 +170,7 @@ disconnect(struct smpp_session *s)
 static void
 fail(struct smpp_session *s, const struct err *why, bool is_refused)
 {
+	struct err own = *why; /* it may lie in the stream */
 	int64_t wait;
 
 	disconnect(s);
@@ -177,7 +178,7 @@ fail(struct smpp_session *s, const struct err *why, bool is_refused)
 	s->retry_ms = clock_mono_ms() + wait;
 	set_state(s, SMPP_SESSION_DOWN);
 	empty_window(s);
-	s->env.events->down(s->env.owner, s, why, is_refused, wait);
+	s->env.events->down(s->env.owner, s, &own, is_refused, wait);
 	s->env.events->rest(s->env.owner, s);
 }
 
