@@ -538,8 +538,10 @@ def test_two_channels_the_next_one_takes_what_the_first_certainly_did_not(databa
     with Sim(smpp=True) as other:
         first = dict(other.smpp_channel("first"))
         a = agent(channels=[first, sim.smpp_channel()], extra={"routes": [{"type": ["SMS"], "channels": ["first", "smsc"]}]})
+        wait_until(lambda: bound(other) and bound(sim), 10, "both to be bound", fail=a.dead_text)
         other.smpp_listen(False)
         other.smpp_close()
+        a.wait_log(r"channel=first state=DOWN")
         msg = database.insert("010-2000-0001", "x")
         oracle.expect(msg)
         database.wait_result(msg, fail=a.dead_text, result_class="OK", channel="smsc")
