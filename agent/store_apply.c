@@ -1417,22 +1417,15 @@ static enum rc
 apply_around(struct store *s, struct work *w, size_t n, const struct err *why, struct err *e)
 {
 	int64_t ids[STORE_LIST_MAX];
-	bool is_locked[STORE_LIST_MAX] = { false };
-	bool known = false;
+	bool is_locked[STORE_LIST_MAX];
+	bool halve;
 	size_t left = 0;
-	enum rc rc = RC_OK;
+	enum rc rc;
 
 	for (size_t i = 0; i < n && i < STORE_LIST_MAX; i++)
 		ids[i] = w[i].c->msg_id;
-	if (n > 1)
-		rc = store_find_locked(s, ids, n, is_locked, &known, e);
-	if (rc == RC_OK && !known && n > 1 && clock_mono_ms() >= s->halve_until_ms) {
-		/* What has been done is recognised when all of it is tried again. */
-		if (e != NULL)
-			*e = *why;
-		return RC_AGAIN;
-	}
-	if (rc == RC_OK && !known && n > 1) {
+	rc = store_look_around(s, ids, n, why, is_locked, &halve, e);
+	if (rc == RC_OK && halve) {
 		rc = apply_range(s, w, n / 2, e);
 		return rc == RC_OK ? apply_range(s, w + n / 2, n - n / 2, e) : rc;
 	}
@@ -1440,7 +1433,7 @@ apply_around(struct store *s, struct work *w, size_t n, const struct err *why, s
 		struct change *c = w[i].c;
 
 		/* A start, or a freeze, does not go on before it has said what it knows. */
-		if ((known && !is_locked[i]) || c->kind == CHANGE_TOUCHED) {
+		if (!is_locked[i] || c->kind == CHANGE_TOUCHED) {
 			w[left++] = w[i];
 			continue;
 		}

@@ -133,6 +133,11 @@ bool store_is_locked(const struct err *e);
  * tell. Outside of a transaction. */
 enum rc store_find_locked(struct store *s, const int64_t *ids, size_t n, bool *is_locked,
 			  bool *known, struct err *e) MUST_USE;
+/* After a transaction about n rows failed with why, since somebody holds one of them: is_locked
+ * (STORE_LIST_MAX places) tells which, or *halve: the halves are to be tried. RC_AGAIN: it cannot be
+ * found out in time. */
+enum rc store_look_around(struct store *s, const int64_t *ids, size_t n, const struct err *why,
+			  bool *is_locked, bool *halve, struct err *e) MUST_USE;
 
 struct history {
 	int64_t msg_id;

@@ -426,26 +426,20 @@ reports_around(struct store *s, struct target *t, struct work *w, size_t n, cons
 	       struct err *e)
 {
 	int64_t ids[STORE_LIST_MAX];
-	bool is_locked[STORE_LIST_MAX] = { false };
-	bool known = false;
+	bool is_locked[STORE_LIST_MAX];
+	bool halve;
 	size_t left = 0;
-	enum rc rc = RC_OK;
+	enum rc rc;
 
 	for (size_t i = 0; i < n && i < STORE_LIST_MAX; i++)
 		ids[i] = t[i].msg_id;
-	if (n > 1)
-		rc = store_find_locked(s, ids, n, is_locked, &known, e);
-	if (rc == RC_OK && !known && n > 1 && clock_mono_ms() >= s->halve_until_ms) {
-		if (e != NULL)
-			*e = *why;
-		return RC_AGAIN;
-	}
-	if (rc == RC_OK && !known && n > 1) {
+	rc = store_look_around(s, ids, n, why, is_locked, &halve, e);
+	if (rc == RC_OK && halve) {
 		rc = reports_range(s, t, w, n / 2, e);
 		return rc == RC_OK ? reports_range(s, t + n / 2, w + n / 2, n - n / 2, e) : rc;
 	}
 	for (size_t i = 0; rc == RC_OK && i < n; i++) {
-		if (known && !is_locked[i])
+		if (!is_locked[i])
 			t[left++] = t[i];
 		else
 			rc = keep_one(s, &t[i], e);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "agent/buf.h"
+#include "agent/clock.h"
 #include "agent/dialect.h"
 #include "agent/store_int.h"
 #include "agent/text.h"
@@ -517,6 +518,29 @@ store_find_locked(struct store *s, const int64_t *ids, size_t n, bool *is_locked
 	free(st);
 	/* SKIP LOCKED is younger than some servers. */
 	return rc == RC_CONFIG || rc == RC_DATA ? RC_OK : rc;
+}
+
+enum rc
+store_look_around(struct store *s, const int64_t *ids, size_t n, const struct err *why,
+		  bool *is_locked, bool *halve, struct err *e)
+{
+	bool known = false;
+	enum rc rc;
+
+	*halve = false;
+	is_locked[0] = true;
+	if (n == 1)
+		return RC_OK;
+	rc = store_find_locked(s, ids, n, is_locked, &known, e);
+	if (rc != RC_OK || known)
+		return rc;
+	*halve = clock_mono_ms() < s->halve_until_ms;
+	if (*halve)
+		return RC_OK;
+	/* What has been done is recognised when all of it is tried again. */
+	if (e != NULL)
+		*e = *why;
+	return RC_AGAIN;
 }
 
 enum rc
