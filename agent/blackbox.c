@@ -17,7 +17,7 @@
 #include "agent/text.h"
 
 #define NAME "blackbox"
-#define LAYOUT 1u
+#define LAYOUT 2u
 #define STACK_BYTES ((size_t)64 * 1024)
 #define STUCK (-1)
 
@@ -38,6 +38,7 @@ struct suspect {
 	_Atomic uint32_t made;
 	_Atomic uint32_t count; /* 0: free */
 	_Atomic uint32_t seen;	/* of box.blames at the last one */
+	_Atomic uint32_t steps; /* a bit for each that it was blamed in */
 	char key[BLACKBOX_KEY]; /* written before the other threads begin */
 };
 
@@ -365,6 +366,17 @@ make_room(void)
 	return best;
 }
 
+static void
+fill_in(struct suspect *s, const struct blackbox_crash *c)
+{
+	if (s->msg_id == 0)
+		s->msg_id = c->msg_id;
+	if (s->made == 0)
+		s->made = c->made;
+	if (s->key[0] == '\0')
+		(void)text_copy(s->key, sizeof s->key, c->key);
+}
+
 unsigned
 blackbox_blame(const struct blackbox_crash *c)
 {
@@ -374,14 +386,11 @@ blackbox_blame(const struct blackbox_crash *c)
 		s = make_room();
 		s->msg_id = c->msg_id;
 		s->made = c->made;
+		s->steps = 0;
 		(void)text_copy(s->key, sizeof s->key, c->key);
 	}
-	if (s->msg_id == 0)
-		s->msg_id = c->msg_id;
-	if (s->made == 0)
-		s->made = c->made;
-	if (s->key[0] == '\0')
-		(void)text_copy(s->key, sizeof s->key, c->key);
+	fill_in(s, c);
+	s->steps |= 1u << (unsigned)c->step;
 	s->seen = ++box->blames;
 	if (s->count < BLACKBOX_LIMIT)
 		s->count++;
@@ -391,18 +400,32 @@ blackbox_blame(const struct blackbox_crash *c)
 void
 blackbox_name(const struct blackbox_crash *c)
 {
-	struct suspect *s = find(0, 0, c->key);
+	struct suspect *s = find(c->msg_id, c->made, c->key);
 
-	if (s != NULL && s->msg_id == 0)
-		s->msg_id = c->msg_id;
+	if (s != NULL)
+		fill_in(s, c);
 }
 
 bool
 blackbox_shuns(int64_t msg_id, uint32_t made)
 {
-	const struct suspect *s = box->blames == 0 ? NULL : find(msg_id, made, "");
+	const struct suspect *found = box->blames == 0 ? NULL : find(msg_id, made, "");
 
-	return s != NULL && s->count >= BLACKBOX_LIMIT;
+	for (size_t i = 0; box->blames != 0 && made != 0 && i < BLACKBOX_SUSPECTS; i++) {
+		struct suspect *s = &box->suspects[i];
+
+		if (s != found && is_same(s, msg_id, 0))
+			s->count = 0;
+	}
+	return found != NULL && found->count >= BLACKBOX_LIMIT;
+}
+
+bool
+blackbox_shuns_in(int64_t msg_id, unsigned steps)
+{
+	const struct suspect *s = box->blames == 0 ? NULL : find(msg_id, 0, "");
+
+	return s != NULL && s->count >= BLACKBOX_LIMIT && (s->steps & steps) != 0;
 }
 
 bool

@@ -33,6 +33,11 @@ enum box_step {
 	BOX_STEPS
 };
 
+/* Steps in which evidence about a row ended the process: without it the row may be harmless. */
+#define BOX_EVIDENCE (1u << BOX_ANSWER | 1u << BOX_REPORT | 1u << BOX_SETTLE)
+/* As made: the row was gone when the start looked for it; whatever is claimed with its msg_id is another. */
+#define BLACKBOX_GONE UINT32_MAX
+
 struct blackbox_crash {
 	int64_t msg_id; /* 0: only the key is known */
 	uint32_t made;	/* tells messages of one msg_id apart, 0 not known */
@@ -57,9 +62,12 @@ void blackbox_stuck(void);
 
 /* How often it was blamed by now. */
 unsigned blackbox_blame(const struct blackbox_crash *c);
-/* The msg_id of one that was blamed by its key only. */
+/* What the note did not know: the msg_id of one that was blamed by its key, or made. */
 void blackbox_name(const struct blackbox_crash *c);
+/* Known by another made, the suspect's row is gone and its msg_id was given to this one: forgotten. */
 bool blackbox_shuns(int64_t msg_id, uint32_t made);
+/* And one of its crashes was in one of these steps, a bit each. */
+bool blackbox_shuns_in(int64_t msg_id, unsigned steps);
 bool blackbox_shuns_key(const char *key);
 /* It has come to an end. */
 void blackbox_forget(int64_t msg_id);

@@ -30,7 +30,8 @@ settle_item_new(struct pipeline *p, struct message *m)
 		it->c.leg = m->leg;
 		it->c.try_no = m->try_no;
 		it->c.m = m;
-		snprintf(it->key, sizeof it->key, "%s", m->client_key);
+		/* The fence is enough for one that is not worked on: its settling may be what ended the process. */
+		snprintf(it->key, sizeof it->key, "%s", m->is_shunned ? "" : m->client_key);
 		it->c.client_key = it->key;
 	}
 	(void)p;

@@ -25,7 +25,7 @@ row_change(struct pipeline *p, const struct store_row *r, enum change_kind kind,
 	c.fence = r->fence;
 	c.leg = r->leg;
 	c.try_no = r->try_no;
-	c.client_key = r->client_key;
+	c.client_key = blackbox_shuns_in(r->msg_id, 1u << BOX_SETTLE) ? "" : r->client_key;
 	c.new_type = MSG_TYPE_NONE;
 	c.delay_ms = delay_ms;
 	text_copy(c.channel, sizeof c.channel, r->channel);

@@ -66,7 +66,9 @@ todo_add(struct todo *t, const struct journal_mark *m, bool has_mark)
 	t->c[t->n].fence = m->fence;
 	t->c[t->n].leg = m->leg;
 	t->c[t->n].try_no = m->try_no;
-	t->c[t->n].client_key = t->mark[t->n].client_key;
+	/* The fence is enough for a row whose settling ended the process. */
+	t->c[t->n].client_key =
+		blackbox_shuns_in(m->msg_id, 1u << BOX_SETTLE) ? "" : t->mark[t->n].client_key;
 	t->c[t->n].new_type = MSG_TYPE_NONE;
 	t->c[t->n].err = &t->why[t->n];
 	return &t->c[t->n++];
@@ -167,7 +169,7 @@ replay_attempt(struct todo *t, const struct kept_attempt *a, const struct conf *
 	struct journal_mark mark = a->mark;
 	int64_t delay_ms = a->mark.is_resend ? c->times.quiet_time_ms : c->times.unknown_look_ms;
 	/* An answer that ends the process is none. */
-	bool has_answer = a->has_answer && !blackbox_shuns(mark.msg_id, 0);
+	bool has_answer = a->has_answer && !blackbox_shuns_in(mark.msg_id, BOX_EVIDENCE);
 	bool found, same = true;
 
 	t->rc = store_row_read(t->st, mark.msg_id, &row, &found, t->e);

@@ -1016,7 +1016,8 @@ replay_report(void *arg, const struct report *rep, uint64_t number)
 	struct err e;
 
 	if (key_decode(rep->client_key, strlen(rep->client_key), &k) &&
-	    k.installation == r->setup.cfg.installation && blackbox_shuns(k.msg_id, 0)) {
+	    k.installation == r->setup.cfg.installation &&
+	    blackbox_shuns_in(k.msg_id, BOX_EVIDENCE)) {
 		log_event(LOG_LEVEL_ERROR, "report.dropped",
 			  "id=%" PRId64 " channel=%s code=%s text=\"taking this report ended the "
 			  "agent %d times\"",
@@ -1059,24 +1060,27 @@ blame_rows(struct relay *r)
 }
 
 /* For the DBA, and for mtrelayctl explain. Not worth failing a start. Only now it is known which
- * keys are of this database. */
+ * keys are of this database, and of when the rows are. */
 static void
 note_rows(struct relay *r, struct store *st)
 {
 	for (size_t i = 0; i < r->crash_count; i++) {
 		struct blackbox_crash *c = &r->crashes[i];
 		struct key_parts k;
-		char text[128];
+		char text[128], created_at[32];
 		struct err e;
 
 		if (c->msg_id == 0 && key_decode(c->key, strlen(c->key), &k) &&
-		    k.installation == r->setup.cfg.installation) {
+		    k.installation == r->setup.cfg.installation)
 			c->msg_id = k.msg_id;
-			blackbox_name(c);
-		}
+		if (c->msg_id == 0)
+			continue;
 		crash_text(c, text, sizeof text);
-		if (c->msg_id != 0 && store_note(st, c->msg_id, "crashed", text, &e) != RC_OK)
+		if (store_note(st, c->msg_id, "crashed", text, created_at, &e) != RC_OK)
 			log_err(LOG_LEVEL_WARN, "row.crashed", &e, "id=%" PRId64, c->msg_id);
+		else if (c->made == 0)
+			c->made = created_at[0] != '\0' ? blackbox_made(created_at) : BLACKBOX_GONE;
+		blackbox_name(c);
 	}
 }
 

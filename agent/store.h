@@ -237,9 +237,10 @@ enum rc store_list_own(struct store *s, int64_t after, bool overdue_only, struct
 		       size_t max, size_t *n, struct err *e) MUST_USE;
 enum rc store_row_read(struct store *s, int64_t msg_id, struct store_row *row, bool *found,
 		       struct err *e) MUST_USE;
-/* A line of mt_history about a row that is still there, by this agent; nothing about another one. */
+/* A line of mt_history about a row that is still there, by this agent; nothing about another one. created_at
+ * (32 places): of the row, "" when there is none. */
 enum rc store_note(struct store *s, int64_t msg_id, const char *event, const char *reason,
-		   struct err *e) MUST_USE;
+		   char *created_at, struct err *e) MUST_USE;
 /* Is the row the message that the key was made for? After the database went back to an older copy its id may
  * have been given to another one. True also for a key that is none of ours. */
 enum rc store_is_message(struct store *s, int64_t msg_id, const char *client_key, bool *is,

@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include "agent/blackbox.h"
 #include "agent/store_int.h"
 #include "agent/text.h"
 
@@ -243,6 +244,9 @@ next_change(struct store *s, struct closing *k)
 	c->leg = (int32_t)s->cols[2].i;
 	c->try_no = (int32_t)s->cols[3].i;
 	(void)store_col_text(&s->cols[4], k->keys[k->n], sizeof k->keys[0]);
+	/* The fence is enough for a row whose settling ended the process. */
+	if (blackbox_shuns_in(c->msg_id, 1u << BOX_SETTLE))
+		k->keys[k->n][0] = '\0';
 	c->client_key = k->keys[k->n];
 	(void)store_col_text(&s->cols[5], c->channel, sizeof c->channel);
 	k->n++;

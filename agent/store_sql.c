@@ -565,7 +565,8 @@ store_history(struct store *s, const struct history *h, struct err *e)
 }
 
 enum rc
-store_note(struct store *s, int64_t msg_id, const char *event, const char *reason, struct err *e)
+store_note(struct store *s, int64_t msg_id, const char *event, const char *reason, char *created_at,
+	   struct err *e)
 {
 	struct row_state st;
 	bool found = false;
@@ -573,6 +574,7 @@ store_note(struct store *s, int64_t msg_id, const char *event, const char *reaso
 
 	if (rc == RC_OK)
 		rc = store_states(s, &msg_id, 1, &st, &found, e);
+	created_at[0] = '\0';
 	if (rc == RC_OK && found) {
 		const struct history h = { .msg_id = msg_id,
 					   .created_at = st.created_at,
@@ -586,6 +588,7 @@ store_note(struct store *s, int64_t msg_id, const char *event, const char *reaso
 					   .leg = st.row.leg,
 					   .try_no = st.row.try_no };
 
+		(void)text_copy(created_at, sizeof st.created_at, st.created_at);
 		rc = store_history(s, &h, e);
 	}
 	if (rc == RC_OK)

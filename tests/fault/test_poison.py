@@ -153,3 +153,46 @@ def test_a_report_that_cannot_be_taken_is_dropped(database, agent, sim, oracle):
     assert database.rows("send")[0]["msg_id"] == poison
     one.stop()
     oracle.check(all_done=False)
+
+
+@pytest.mark.db("mariadb")
+@pytest.mark.parametrize("died", ["claim_after_commit", "wire_after_mark"])
+def test_a_row_whose_settling_ends_the_process_is_settled_by_its_fence(database, agent, sim, oracle, died):
+    """Each start has to settle it before anything else: given back when it was not marked, asked for when it was."""
+    ids = [database.insert(recipient="0101111%04d" % n) for n in range(20)]
+    oracle.snapshot()
+    one = agent(start=False, extra={"times": TIMES})
+    one.start(wait=False, failpoint=died + ":kill")
+    one.wait_exit()
+    poison = ids[3]
+    key = database.rows("send", "msg_id = %d" % poison)[0]["client_key"]
+    left = 0 if died == "claim_after_commit" else 1
+    deaths = run_down(one, "row_settle:abort@" + key,
+                      lambda: database.count("send") == left and database.count("send", "status = 4") == left)
+    assert deaths == 3
+    assert history(database, poison)[:3] == ["crashed"] * 3
+    if left:
+        assert [(r["msg_id"], r["hold_code"]) for r in database.rows("send")] == [(poison, "9003")]
+    else:
+        assert [(r["msg_id"], r["result_code"]) for r in database.rows("result", "result_class <> 'OK'")] == [(poison, "9003")]
+    one.stop()
+    oracle.check(all_done=not left)
+
+
+@pytest.mark.db("mariadb")
+def test_a_later_message_under_its_number_is_sent(database, agent, sim, oracle):
+    """The application empties the table and begins to count anew. Nothing about the new row is known to be wrong."""
+    poison = database.insert(body=POISON)
+    one = agent(start=False, extra={"times": TIMES})
+    one.start(failpoint="wire_after_mark:kill")
+    one.wait_exit()
+    key = database.rows("send")[0]["client_key"]
+    run_down(one, "row_settle:abort@" + key, lambda: database.count("send", "status = 4") == 1)
+    assert one.log_has(r"row.crashed id=%d .*step=settle .*count=3 of=3" % poison)
+    database.execute("DELETE FROM {p}send")
+    again = database.insert(msg_id=poison, body="nothing wrong with it")
+    assert again == poison
+    oracle.snapshot()
+    assert database.wait_result(poison, result_class="OK", fail=one.dead_text)
+    one.stop()
+    oracle.check()

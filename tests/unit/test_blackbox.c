@@ -232,6 +232,65 @@ a_key_is_known_by_its_number_once_that_is_told(void **state)
 }
 
 static void
+evidence_is_told_from_the_row_itself(void **state)
+{
+	struct blackbox_crash none[BLACKBOX_SLOTS];
+	struct blackbox_crash c = { .msg_id = 3, .made = 1, .step = BOX_JUDGE };
+
+	(void)state;
+	assert_int_equal(opened(none), 0);
+	for (unsigned i = 1; i < BLACKBOX_LIMIT; i++)
+		(void)blackbox_blame(&c);
+	assert_false(blackbox_shuns_in(3, 1u << BOX_JUDGE)); /* not yet */
+	(void)blackbox_blame(&c);
+	assert_true(blackbox_shuns(3, 1));
+	assert_true(blackbox_shuns_in(3, 1u << BOX_JUDGE));
+	assert_false(blackbox_shuns_in(3, BOX_EVIDENCE));
+	c.step = BOX_SETTLE;
+	(void)blackbox_blame(&c);
+	assert_true(blackbox_shuns_in(3, BOX_EVIDENCE));
+	assert_false(blackbox_shuns_in(3, 1u << BOX_ANSWER));
+	assert_false(blackbox_shuns_in(4, BOX_EVIDENCE));
+	/* Whoever gets its place begins anew. */
+	blackbox_forget(3);
+	c = (struct blackbox_crash){ .msg_id = 5, .step = BOX_READ };
+	for (unsigned i = 1; i <= BLACKBOX_LIMIT; i++)
+		(void)blackbox_blame(&c);
+	assert_false(blackbox_shuns_in(5, BOX_EVIDENCE));
+	blackbox_close();
+}
+
+static void
+a_later_message_with_its_number_is_another(void **state)
+{
+	struct blackbox_crash none[BLACKBOX_SLOTS];
+	struct blackbox_crash c = { .msg_id = 4, .step = BOX_SETTLE };
+
+	(void)state;
+	assert_int_equal(opened(none), 0);
+	for (unsigned i = 1; i <= BLACKBOX_LIMIT; i++)
+		(void)blackbox_blame(&c);
+	assert_true(blackbox_shuns(4, 9)); /* nobody knows yet whose number that was */
+	c.made = 8;
+	blackbox_name(&c);
+	assert_true(blackbox_shuns(4, 8));
+	assert_true(blackbox_shuns(4, 0));
+	assert_false(blackbox_shuns(4, 9));
+	assert_false(blackbox_shuns(4, 0)); /* and with that the old one is gone */
+	/* One whose row was gone at the start: its report may come still, its row never. */
+	c = (struct blackbox_crash){ .msg_id = 4, .step = BOX_REPORT };
+	for (unsigned i = 1; i <= BLACKBOX_LIMIT; i++) {
+		(void)blackbox_blame(&c);
+		c.made = BLACKBOX_GONE;
+		blackbox_name(&c);
+		c.made = 0;
+	}
+	assert_true(blackbox_shuns_in(4, BOX_EVIDENCE));
+	assert_false(blackbox_shuns(4, 9));
+	blackbox_close();
+}
+
+static void
 the_oldest_suspect_makes_room(void **state)
 {
 	struct blackbox_crash none[BLACKBOX_SLOTS];
@@ -373,6 +432,8 @@ main(void)
 		cmocka_unit_test_setup(what_is_no_fault_of_the_row_names_none, fresh),
 		cmocka_unit_test_setup(three_times_and_it_is_shunned_until_it_ends, fresh),
 		cmocka_unit_test_setup(a_key_is_known_by_its_number_once_that_is_told, fresh),
+		cmocka_unit_test_setup(evidence_is_told_from_the_row_itself, fresh),
+		cmocka_unit_test_setup(a_later_message_with_its_number_is_another, fresh),
 		cmocka_unit_test_setup(the_oldest_suspect_makes_room, fresh),
 		cmocka_unit_test_setup(a_foreign_or_broken_box_begins_anew_with_a_sentence, fresh),
 		cmocka_unit_test_setup(without_a_folder_it_does_nothing, fresh),
