@@ -31,6 +31,8 @@
 #define RECORD_HEAD 8
 #define RECORD_MAX 512
 #define BUCKETS 4096u
+#define IDS_CHUNK 400 /* bytes of ids in one record */
+#define ID_BYTES_MAX 32768
 /* What one live attempt may still write: an ANSWER and a SETTLED mark at their largest. */
 #define RESERVE_ATTEMPT 512
 #define RESERVE_REPORT 32
@@ -45,14 +47,18 @@ enum mark_type {
 	MARK_SETTLED,
 	MARK_REPORT,
 	MARK_REPORT_SETTLED,
-	MARK_SEEN
+	MARK_SEEN,
+	MARK_IDS, /* a piece of the ids of an answer that follows */
+	MARK_LAST = MARK_IDS
 };
 
 struct attempt {
 	struct attempt *next;
 	struct journal_mark mark;
 	bool has_answer;
-	struct outcome answer;
+	struct outcome answer; /* its ids are in ids */
+	char *ids;	       /* NULL: none */
+	size_t ids_n;
 };
 
 struct kept_report {
@@ -209,10 +215,22 @@ out_answer(struct out *o, const struct journal_mark *m, const struct outcome *a)
 	out_text(o, a->provider_code);
 	out_text(o, a->provider_id);
 	out_text(o, a->text);
+	out_int(o, a->more_ids != NULL ? strlen(a->more_ids) : 0, 4);
 }
 
 static void
-in_answer(struct in *i, struct outcome *a)
+out_ids(struct out *o, const struct journal_mark *m, const char *ids, size_t from, size_t n)
+{
+	out_mark(o, m);
+	out_int(o, from, 4);
+	out_int(o, n, 2);
+	memcpy(o->b + o->n, ids + from, n);
+	o->n += n;
+}
+
+/* *ids_n: how many bytes of ids came before it. */
+static void
+in_answer(struct in *i, struct outcome *a, size_t *ids_n)
 {
 	unsigned flags;
 
@@ -227,6 +245,7 @@ in_answer(struct in *i, struct outcome *a)
 	in_text(i, a->provider_code, sizeof a->provider_code);
 	in_text(i, a->provider_id, sizeof a->provider_id);
 	in_text(i, a->text, sizeof a->text);
+	*ids_n = (size_t)in_int(i, 4);
 	if (a->kind > OUT_UNSURE)
 		i->bad = true;
 }
@@ -301,15 +320,45 @@ live_submit(struct journal *j, const struct journal_mark *m)
 	(*place)->mark = *m;
 }
 
-static void
-live_answer(struct journal *j, const struct journal_mark *m, const struct outcome *o)
+/* A piece of the ids; the first one begins them anew. False: the piece before it is missing. */
+static bool
+live_ids(struct journal *j, const struct journal_mark *m, size_t from, const unsigned char *p,
+	 size_t n)
+{
+	struct attempt *a = *attempt_place(j, m->msg_id, m->leg, m->try_no);
+	char *ids;
+
+	if (a == NULL)
+		return true;
+	if (from == 0)
+		a->ids_n = 0;
+	if (from != a->ids_n || from + n > ID_BYTES_MAX)
+		return false;
+	ids = realloc(a->ids, from + n + 1);
+	if (ids == NULL)
+		abort();
+	memcpy(ids + from, p, n);
+	ids[from + n] = '\0';
+	a->ids = ids;
+	a->ids_n = from + n;
+	a->has_answer = false; /* that comes behind them */
+	return true;
+}
+
+/* False: it has other ids than those that came before it. */
+static bool
+live_answer(struct journal *j, const struct journal_mark *m, const struct outcome *o, size_t ids_n)
 {
 	struct attempt *a = *attempt_place(j, m->msg_id, m->leg, m->try_no);
 
-	if (a != NULL) {
-		a->has_answer = true;
-		a->answer = *o;
-	}
+	if (a == NULL)
+		return true;
+	if (ids_n > 0 && ids_n != a->ids_n)
+		return false;
+	a->has_answer = true;
+	a->answer = *o;
+	a->answer.more_ids = ids_n > 0 ? a->ids : NULL;
+	return true;
 }
 
 static void
@@ -319,6 +368,7 @@ live_settled(struct journal *j, const struct journal_mark *m)
 
 	if (a != NULL) {
 		*place = a->next;
+		free(a->ids);
 		free(a);
 		j->live--;
 	}
@@ -364,6 +414,7 @@ live_clear(struct journal *j)
 	for (i = 0; i < BUCKETS; i++) {
 		while ((a = j->attempts[i]) != NULL) {
 			j->attempts[i] = a->next;
+			free(a->ids);
 			free(a);
 		}
 		while ((k = j->reports[i]) != NULL) {
@@ -516,7 +567,7 @@ record_next(const unsigned char *p, size_t n, size_t *at, enum mark_type *type, 
 		for (k = *at + 1; k + RECORD_HEAD < last && !*damage; k++) {
 			len = (size_t)get_int(p + k + 4, 2);
 			*damage = len != 0 && k + RECORD_HEAD + len <= n &&
-				  p[k + 6] >= MARK_START && p[k + 6] <= MARK_SEEN &&
+				  p[k + 6] >= MARK_START && p[k + 6] <= MARK_LAST &&
 				  get_int(p + k, 4) ==
 					  text_crc32c(0, p + k + 4, RECORD_HEAD - 4 + len);
 		}
@@ -531,6 +582,7 @@ replay(struct journal *j, enum mark_type type, struct in *in, bool *bad)
 	struct outcome o;
 	struct report r;
 	uint64_t number;
+	size_t from, n;
 
 	switch (type) {
 	case MARK_START:
@@ -545,9 +597,18 @@ replay(struct journal *j, enum mark_type type, struct in *in, bool *bad)
 		break;
 	case MARK_ANSWER:
 		in_mark(in, &m);
-		in_answer(in, &o);
-		if (!in->bad)
-			live_answer(j, &m, &o);
+		in_answer(in, &o, &n);
+		if (!in->bad && !live_answer(j, &m, &o, n))
+			in->bad = true;
+		break;
+	case MARK_IDS:
+		in_mark(in, &m);
+		from = (size_t)in_int(in, 4);
+		n = (size_t)in_int(in, 2);
+		if (n == 0 || n > in->n || memchr(in->p, '\0', n) != NULL)
+			in->bad = true;
+		if (!in->bad && !live_ids(j, &m, from, in->p, n))
+			in->bad = true;
 		break;
 	case MARK_SETTLED:
 		in_mark(in, &m);
@@ -679,7 +740,7 @@ snapshot(const struct journal *j, int fd, int64_t *used)
 	const struct attempt *a;
 	const struct kept_report *k;
 	struct out o;
-	size_t i;
+	size_t i, at, n;
 
 	out_begin(&o);
 	out_int(&o, (uint64_t)j->incarnation, 8);
@@ -706,6 +767,15 @@ snapshot(const struct journal *j, int fd, int64_t *used)
 			*used += (int64_t)o.n;
 			if (!a->has_answer)
 				continue;
+			for (at = 0; a->answer.more_ids != NULL && at < a->ids_n; at += n) {
+				n = a->ids_n - at < IDS_CHUNK ? a->ids_n - at : IDS_CHUNK;
+				out_begin(&o);
+				out_ids(&o, &a->mark, a->ids, at, n);
+				out_seal(&o, MARK_IDS);
+				if (!write_all(fd, o.b, o.n))
+					return false;
+				*used += (int64_t)o.n;
+			}
 			out_begin(&o);
 			out_answer(&o, &a->mark, &a->answer);
 			out_seal(&o, MARK_ANSWER);
@@ -1095,18 +1165,58 @@ journal_submit(struct journal *j, const struct journal_mark *m, size_t n, struct
 	return rc;
 }
 
+/* In the journal, with the heads of their records; 0: there are none, or more than anybody sends. */
+static size_t
+ids_bytes(const struct outcome *a)
+{
+	size_t n = a->more_ids != NULL ? strlen(a->more_ids) : 0;
+
+	return n == 0 || n > ID_BYTES_MAX ? 0 : n + (n / IDS_CHUNK + 1) * (RECORD_HEAD + 35);
+}
+
+static void
+write_ids(struct writer *w, const struct journal_mark *m, const char *ids)
+{
+	size_t all = strlen(ids), at, n;
+	struct out o;
+
+	for (at = 0; at < all; at += n) {
+		n = all - at < IDS_CHUNK ? all - at : IDS_CHUNK;
+		(void)live_ids(w->j, m, at, (const unsigned char *)ids + at, n);
+		out_begin(&o);
+		out_ids(&o, m, ids, at, n);
+		out_seal(&o, MARK_IDS);
+		writer_add(w, &o);
+	}
+}
+
 enum rc
 journal_answer(struct journal *j, const struct journal_mark *m, const struct outcome *a, size_t n,
 	       struct err *e)
 {
 	struct writer w = { .j = j, .rc = RC_OK, .e = e };
+	struct outcome answer;
 	struct out o;
-	size_t i;
+	struct err why;
+	size_t i, extra = 0;
 
+	for (i = 0; i < n; i++)
+		extra += ids_bytes(&a[i]);
+	/* The SUBMIT has reserved no room for ids. Without a disk the database is the only place left for them. */
+	if (extra > 0 && make_room(j, 1, extra, 0, &why) != RC_OK) {
+		log_err(LOG_LEVEL_ERROR, "journal.failed", &why, "answers=%zu", n);
+		extra = 0;
+	}
 	for (i = 0; i < n; i++) {
-		live_answer(j, &m[i], &a[i]);
+		answer = a[i];
+		if (extra == 0 || ids_bytes(&answer) == 0)
+			answer.more_ids = NULL;
+		else
+			write_ids(&w, &m[i], answer.more_ids);
+		(void)live_answer(j, &m[i], &answer,
+				  answer.more_ids != NULL ? strlen(answer.more_ids) : 0);
 		out_begin(&o);
-		out_answer(&o, &m[i], &a[i]);
+		out_answer(&o, &m[i], &answer);
 		out_seal(&o, MARK_ANSWER);
 		writer_add(&w, &o);
 	}

@@ -56,7 +56,8 @@ enum rc journal_seen(struct journal *j, int64_t claim_seq, uint64_t identity, st
 /* All n marks or none; RC_AGAIN when the disk is full. Only after RC_OK may a byte leave. */
 enum rc journal_submit(struct journal *j, const struct journal_mark *m, size_t n, struct err *e)
 	MUST_USE;
-/* The room for these two was reserved by the SUBMIT. */
+/* The room for these two was reserved by the SUBMIT, but for the ids of parts: when the disk is full
+ * an answer is marked without them. */
 enum rc journal_answer(struct journal *j, const struct journal_mark *m, const struct outcome *o,
 		       size_t n, struct err *e) MUST_USE;
 enum rc journal_settled(struct journal *j, const struct journal_mark *m, size_t n, struct err *e)
@@ -71,7 +72,8 @@ int journal_sync_fd(const struct journal *j);
 
 /* Is there a SUBMIT mark of this attempt that is not settled? */
 bool journal_knows(const struct journal *j, int64_t msg_id, int32_t leg, int32_t try_no);
-/* Every attempt not yet settled; o is NULL when there is no ANSWER. The call-back may settle. */
+/* Every attempt not yet settled; o is NULL when there is no ANSWER. The call-back may settle. What
+ * o->more_ids points to lives until the attempt is settled. */
 void journal_each(const struct journal *j,
 		  void (*each)(void *arg, const struct journal_mark *m, const struct outcome *o),
 		  void *arg);

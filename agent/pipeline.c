@@ -203,7 +203,7 @@ pipeline_free(struct pipeline *p)
 	}
 	while ((it = p->settle_head) != NULL) {
 		p->settle_head = it->next;
-		free(it);
+		settle_item_free(it);
 	}
 	while ((rw = p->report_head) != NULL) {
 		p->report_head = rw->next;

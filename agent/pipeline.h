@@ -78,7 +78,7 @@ void pipeline_channel_text(const struct pipeline *p, char *buf, size_t size);
 /* For status and stats; the caller owns it. */
 json_t *pipeline_status(const struct pipeline *p);
 
-/* What an outcome makes of a row: shared with the recovery, which replays answers from the journal. */
+/* What an outcome makes of a row: shared with the recovery, which replays answers from the journal. c borrows the ids of o. */
 void pipeline_decide(const struct journal_mark *mark, const struct outcome *o,
 		     int64_t unknown_look_ms, struct change *c);
 

@@ -238,6 +238,7 @@ on_done(void *owner, struct message **m, const struct outcome *o, size_t n)
 				m[i]->is_resend ? p->conf->times.quiet_time_ms
 						: p->conf->times.unknown_look_ms,
 				&it->c);
+		settle_own_ids(it);
 		it->c.keeps_attempt = m[i]->older_open;
 		it->c.client_key = it->key;
 		settle_message(p, it, AT_CHANNEL);

@@ -56,6 +56,7 @@ struct settle_item {
 	struct settle_item *next;
 	struct change c;
 	struct message *m; /* NULL: not from memory */
+	char *more_ids;	   /* what c.more_ids points to */
 	struct journal_mark mark;
 	bool has_mark;
 	char key[CLIENT_KEY_LEN + 1];
@@ -227,6 +228,9 @@ struct settle_item *settle_item_new(struct pipeline *p, struct message *m);
 void settle_add(struct pipeline *p, struct settle_item *it);
 void settle_message(struct pipeline *p, struct settle_item *it, enum msg_where from);
 void settle_item_end(struct pipeline *p, struct settle_item *it);
+void settle_item_free(struct settle_item *it);
+/* Takes a copy of the ids that c points to. */
+void settle_own_ids(struct settle_item *it);
 void settle_some(struct pipeline *p);
 void settle_give_back(struct pipeline *p, struct message *m, enum msg_where from);
 

@@ -39,6 +39,24 @@ settle_item_new(struct pipeline *p, struct message *m)
 }
 
 void
+settle_item_free(struct settle_item *it)
+{
+	free(it->more_ids);
+	free(it);
+}
+
+void
+settle_own_ids(struct settle_item *it)
+{
+	if (it->c.more_ids == NULL)
+		return;
+	it->more_ids = strdup(it->c.more_ids);
+	if (it->more_ids == NULL)
+		abort();
+	it->c.more_ids = it->more_ids;
+}
+
+void
 settle_add(struct pipeline *p, struct settle_item *it)
 {
 	it->next = NULL;
@@ -98,7 +116,7 @@ settle_item_end(struct pipeline *p, struct settle_item *it)
 		msg_move(m, AT_SETTLE, AT_NONE);
 		batch_let_go(m);
 	}
-	free(it);
+	settle_item_free(it);
 }
 
 static void
@@ -230,6 +248,7 @@ pipeline_change(struct pipeline *p, const struct change *c)
 	snprintf(it->key, sizeof it->key, "%s", c->client_key != NULL ? c->client_key : "");
 	it->c.client_key = it->key;
 	it->c.m = NULL;
+	settle_own_ids(it);
 	settle_add(p, it);
 	settle_some(p);
 }
@@ -270,6 +289,7 @@ pipeline_decide(const struct journal_mark *mark, const struct outcome *o, int64_
 	case OUT_ACCEPTED:
 		if (!o->is_final) {
 			c->kind = CHANGE_ACCEPT;
+			c->more_ids = o->more_ids;
 			return;
 		}
 		c->kind = CHANGE_RESULT;

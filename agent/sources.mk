@@ -84,6 +84,7 @@ libmtrelay_a_SOURCES += \
 	agent/store_care.c \
 	agent/store_claim.c \
 	agent/store_int.h \
+	agent/store_parts.c \
 	agent/store_recv.c \
 	agent/store_report.c \
 	agent/store_sql.c \

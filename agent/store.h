@@ -183,6 +183,10 @@ struct change {
 	char channel[33];
 	char done_at[32]; /* "" now */
 	unsigned parts;
+	/* ACCEPT of several parts: the ids of parts 2 and on with blanks between, NULL otherwise; borrowed until the answer */
+	const char *more_ids;
+	bool is_report; /* what a report says, which may be about one part */
+	bool is_part;	/* it is known to be about one part */
 	/* the answer */
 	enum change_answer answer;
 	int64_t new_fence;

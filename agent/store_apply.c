@@ -667,6 +667,42 @@ decide_result(struct store *s, struct work *w, struct err *e)
 	return rc == RC_OK ? finish(w) : rc;
 }
 
+/* A report about one part of several: until it decides the message it is evidence of the acceptance,
+ * and no more than that is left of it when the database refuses what is written here. */
+static enum rc
+decide_part(struct store *s, struct work *w, const struct part *found, struct err *e)
+{
+	struct change *c = w->c;
+	struct part part = *found;
+	enum result_class class = c->class;
+	bool is_final = c->kind == CHANGE_RESULT;
+	bool same_leg = part.leg == w->st->row.leg;
+	enum rc rc = RC_OK;
+
+	c->kind = CHANGE_ACCEPT;
+	c->provider_id[0] = '\0'; /* the row keeps that of part 1 */
+	if (is_final && same_leg) {
+		rc = cas_row(s, w, "part_seen", TRANSITION_PART, e);
+		if (rc == RC_OK)
+			w->st->row.fence++;
+	}
+	if (rc == RC_OK && is_final)
+		rc = store_part_close(s, c, class, w->st->created_at, &part, e);
+	if (rc != RC_OK)
+		return rc;
+	if (is_final && same_leg && part.decides) {
+		c->kind = CHANGE_RESULT;
+		c->parts = part.parts;
+		return decide_result(s, w, e);
+	}
+	if (same_leg && (!is_final || part.is_open))
+		return decide_accept(s, w, e);
+	/* Said before, or another part has failed. */
+	changed(w, w->st->row.fence);
+	w->report = REPORT_KNOWN;
+	return RC_OK;
+}
+
 /* A simple kind whose row is not under the expected fence: was it done by a call whose answer
  * was lost? */
 static enum rc
@@ -867,6 +903,38 @@ revise(struct store *s, struct work *w, const struct result_row *r, struct err *
 	return rc;
 }
 
+/* A report about a part of a message that has its result: *decides: it completes one that ended as
+ * UNKNOWN, or it is about no part. */
+static enum rc
+part_of_result(struct store *s, struct work *w, const struct result_row *r, bool *decides,
+	       struct err *e)
+{
+	const struct db_value args[] = { v_int(w->c->msg_id), store_v_text(r->created_at),
+					 v_int(r->rev) };
+	struct part part;
+	bool found, matters;
+	int64_t affected = 0;
+	enum rc rc = store_part_find(s, w->c, r->created_at, &part, &found, e);
+
+	*decides = rc == RC_OK && !found;
+	if (rc != RC_OK || !found)
+		return rc;
+	w->c->provider_id[0] = '\0';
+	matters = r->class == RESULT_UNKNOWN && part.leg == r->leg;
+	if (matters) {
+		rc = store_run(s, "part_late", args, COUNT_OF(args), &affected, e);
+		if (rc == RC_OK)
+			rc = must_change(affected, w, e);
+	}
+	if (rc == RC_OK)
+		rc = store_part_close(s, w->c, w->c->class, r->created_at, &part, e);
+	if (rc != RC_OK || !matters || !part.decides)
+		return rc;
+	*decides = true;
+	w->c->parts = part.parts;
+	return RC_OK;
+}
+
 static enum rc
 meet_result(struct store *s, struct work *w, const struct result_row *r, struct err *e)
 {
@@ -892,6 +960,14 @@ meet_result(struct store *s, struct work *w, const struct result_row *r, struct 
 	if (c->kind != CHANGE_RESULT) {
 		w->c->answer = CHANGE_STALE;
 		return RC_OK;
+	}
+	/* A report that agrees costs no statement, unless it is known to be about a part. */
+	if (c->is_report && c->provider_id[0] != '\0' && (c->is_part || c->class != r->class)) {
+		bool decides;
+
+		rc = part_of_result(s, w, r, &decides, e);
+		if (rc != RC_OK || !decides)
+			return rc;
 	}
 	if (c->class == r->class || c->class == RESULT_UNKNOWN)
 		return RC_OK;
@@ -973,12 +1049,20 @@ write_orphan(struct store *s, struct work *w, struct err *e)
 }
 
 static enum rc
+leg_has_failed(struct store *s, const struct change *c, bool *is_over, struct err *e)
+{
+	const struct db_value args[] = { v_int(c->msg_id), store_v_text(c->client_key) };
+
+	return store_one(s, "leg_failed", args, COUNT_OF(args), is_over, e);
+}
+
+static enum rc
 decide_gone(struct store *s, struct work *w, struct err *e)
 {
 	const struct change *c = w->c;
 	struct result_row r;
 	struct key_parts k;
-	bool is_ours;
+	bool is_ours, is_over = false;
 	enum rc rc = find_result(s, c, &r, e);
 
 	if (rc != RC_OK)
@@ -991,8 +1075,13 @@ decide_gone(struct store *s, struct work *w, struct err *e)
 	is_ours = c->m != NULL || c->fence >= 0 ||
 		  (key_decode(c->client_key, strlen(c->client_key), &k) &&
 		   k.installation == s->cfg->installation);
-	if (c->kind == CHANGE_RESULT && is_ours)
+	if (c->kind == CHANGE_RESULT && is_ours) {
+		/* A failed leg said so once and was followed by another, which may still arrive. */
+		rc = c->class == RESULT_FAIL ? leg_has_failed(s, c, &is_over, e) : RC_OK;
+		if (rc != RC_OK || is_over)
+			return rc;
 		return write_orphan(s, w, e);
+	}
 	w->unmatched = true;
 	return RC_OK;
 }
@@ -1004,6 +1093,14 @@ decide(struct store *s, struct work *w, struct err *e)
 {
 	if (!w->has_state)
 		return decide_gone(s, w, e);
+	if (w->c->is_report && w->st->has_parts && w->c->provider_id[0] != '\0') {
+		struct part part;
+		bool found;
+		enum rc rc = store_part_find(s, w->c, w->st->created_at, &part, &found, e);
+
+		if (rc != RC_OK || found)
+			return rc == RC_OK ? decide_part(s, w, &part, e) : rc;
+	}
 	switch (w->c->kind) {
 	case CHANGE_ACCEPT:
 		return decide_accept(s, w, e);
@@ -1122,6 +1219,7 @@ by_msg(const void *a, const void *b)
 static enum rc
 run_group(struct store *s, struct work **w, size_t n, struct work **room, bool *done, struct err *e)
 {
+	enum change_kind kind = w[0]->c->kind;
 	size_t fast = 0;
 	size_t slow = 0;
 	enum rc rc = RC_OK;
@@ -1149,9 +1247,10 @@ run_group(struct store *s, struct work **w, size_t n, struct work **room, bool *
 	qsort(room + (n - slow), slow, sizeof *room, by_msg);
 	if (slow > 0)
 		rc = decide_all(s, room + (n - slow), slow, e);
-	if (rc == RC_OK && w[0]->c->kind == CHANGE_ACCEPT)
-		rc = apply_kept_reports(s, w, n, e);
-	return rc;
+	if (rc != RC_OK || kind != CHANGE_ACCEPT)
+		return rc;
+	rc = store_parts_add(s, w, n, e);
+	return rc == RC_OK ? apply_kept_reports(s, w, n, e) : rc;
 }
 
 /* Several changes of one message are done one after the other, each under the fence that the one
@@ -1237,8 +1336,7 @@ attempt_of(const struct report *r, struct work **w, size_t n)
 			continue;
 		if (r->client_key[0] != '\0' && strcmp(r->client_key, c->client_key) == 0)
 			return w[i];
-		if (r->provider_id[0] != '\0' && strcmp(r->provider_id, c->provider_id) == 0 &&
-		    strcmp(r->channel, c->channel) == 0)
+		if (store_has_id(c, r->provider_id) && strcmp(r->channel, c->channel) == 0)
 			return w[i];
 	}
 	return NULL;

@@ -119,6 +119,7 @@ struct row_state {
 	char pend_code[RESULT_CODE_LEN + 1];
 	int64_t open_tries; /* older attempts of the leg in mt_try */
 	bool own_closed; /* the row's own attempt was refused or failed, it waits for older ones */
+	bool has_parts;	 /* some attempt of it was accepted in several parts */
 };
 /* A row whose columns of the agent an application wrote: no claim of ours made it. */
 bool store_is_foreign(int64_t msg_id, int64_t fence, const struct db_value *client_key);
@@ -176,6 +177,31 @@ enum rc store_apply_all(struct store *s, struct work *w, size_t n, struct err *e
  * of its own. why is what the database said. */
 enum rc store_set_aside(struct store *s, struct work *w, const struct err *why, struct err *e)
 	MUST_USE;
+
+/* ---- parts inside a transaction ---- */
+struct part {
+	int64_t id;
+	int32_t leg;
+	/* after store_part_close() */
+	bool closed;  /* this was the first final word about it */
+	bool decides; /* with it the message failed, or is delivered */
+	bool is_open; /* or it is not: others are awaited */
+	unsigned parts;
+};
+/* Goes through the ids of the parts behind the first one; *list begins as NULL. False at the end,
+ * and when c has no parts. */
+bool store_part_id(const struct change *c, const char **list, struct db_value *id);
+/* Is this the id of c or of one of its parts? */
+bool store_has_id(const struct change *c, const char *provider_id);
+/* Keeps the ids of those that were accepted in several parts. */
+enum rc store_parts_add(struct store *s, struct work **w, size_t n, struct err *e) MUST_USE;
+/* The part that the report c is about, of the message that was created then. */
+enum rc store_part_find(struct store *s, const struct change *c, const char *created_at,
+			struct part *out, bool *found, struct err *e) MUST_USE;
+/* What c says about it. The row of the message (or its result) has to be written before, in the
+ * same transaction: of two reports at the same time one must see the other. */
+enum rc store_part_close(struct store *s, const struct change *c, enum result_class class,
+			 const char *created_at, struct part *p, struct err *e) MUST_USE;
 
 /* ---- reports inside a transaction ---- */
 struct kept_report {

@@ -31,6 +31,7 @@ store_change_of_report(const struct report *r, int64_t msg_id, const char *clien
 	c->client_key = client_key;
 	c->new_type = MSG_TYPE_NONE;
 	c->is_evidence = true;
+	c->is_report = true;
 	c->parts = r->parts;
 	if (!text_copy(c->code, sizeof c->code, r->code) || c->code[0] == '\0')
 		(void)text_copy(c->code, sizeof c->code, r->class == REPORT_OK ? "0000" : "9099");
@@ -136,6 +137,18 @@ by_kept_id(const void *a, const void *b)
 	return x->id < y->id ? -1 : x->id > y->id;
 }
 
+static enum rc
+kept_by_provider(struct store *s, const char *channel_name, struct db_value *ids, size_t n,
+		 struct kept_report **out, size_t *count, size_t *room, struct err *e)
+{
+	const struct db_value channel[] = { store_v_text(channel_name) };
+	enum rc rc;
+
+	qsort(ids, n, sizeof ids[0], by_text);
+	rc = store_run_list(s, "report_by_provider", channel, 1, ids, n, NULL, e);
+	return rc == RC_OK ? collect_kept(s, out, count, room, e) : rc;
+}
+
 enum rc
 store_kept_find(struct store *s, struct work **w, size_t n, struct kept_report **out, size_t *count,
 		struct err *e)
@@ -164,23 +177,30 @@ store_kept_find(struct store *s, struct work **w, size_t n, struct kept_report *
 			rc = collect_kept(s, out, count, &room, e);
 	}
 	/* One statement for each run of the same channel: an answer batch comes from one. */
-	for (size_t from = 0; rc == RC_OK && from < n;) {
-		const struct db_value channel[] = { store_v_text(w[from]->c->channel) };
+	for (size_t from = 0, to; rc == RC_OK && from < n; from = to) {
 		size_t ids = 0;
-		size_t to = from;
 
-		for (; to < n && to - from < STORE_LIST_MAX &&
-		       strcmp(w[to]->c->channel, w[from]->c->channel) == 0;
-		     to++)
-			if (w[to]->c->answer == CHANGED && w[to]->c->provider_id[0] != '\0')
-				list[ids++] = store_v_text(w[to]->c->provider_id);
-		from = to;
-		if (ids == 0)
-			continue;
-		qsort(list, ids, sizeof list[0], by_text);
-		rc = store_run_list(s, "report_by_provider", channel, 1, list, ids, NULL, e);
-		if (rc == RC_OK)
-			rc = collect_kept(s, out, count, &room, e);
+		for (to = from;
+		     rc == RC_OK && to < n && strcmp(w[to]->c->channel, w[from]->c->channel) == 0;
+		     to++) {
+			const struct change *c = w[to]->c;
+			const char *more = NULL;
+			struct db_value id = store_v_some(c->provider_id);
+
+			if (c->answer != CHANGED || id.type == DB_NULL)
+				continue;
+			do {
+				list[ids++] = id;
+				if (ids < STORE_LIST_MAX)
+					continue;
+				rc = kept_by_provider(s, c->channel, list, ids, out, count, &room,
+						      e);
+				ids = 0;
+			} while (rc == RC_OK && store_part_id(c, &more, &id));
+		}
+		if (rc == RC_OK && ids > 0)
+			rc = kept_by_provider(s, w[from]->c->channel, list, ids, out, count, &room,
+					      e);
 	}
 	if (rc == RC_OK && *count > 0)
 		qsort(*out, *count, sizeof **out, by_kept_id);
@@ -235,6 +255,7 @@ keep(struct store *s, const struct report *r, bool *added, struct err *e)
 		store_v_text(r->duplicate ? "Y" : "N"),
 		key,
 		class,
+		id,
 		channel,
 		id,
 		class,
@@ -254,6 +275,7 @@ struct target {
 	char key[CLIENT_KEY_LEN + 1];
 	int64_t msg_id;
 	bool found;
+	bool is_part;
 };
 
 static void
@@ -269,11 +291,14 @@ take_key(struct store *s, struct target *t)
 	(void)text_copy(t->key, sizeof t->key, key);
 }
 
-/* id_col, msg_col, key_col: places in the statement's columns. */
+/* Places in a statement's columns; part 0: it has none. */
+struct id_cols {
+	size_t msg, id, key, part;
+};
+
 static enum rc
 find_by_provider(struct store *s, const char *statement, const struct db_value *args, size_t nargs,
-		 struct target *t, size_t n, size_t msg_col, size_t id_col, size_t key_col,
-		 struct err *e)
+		 struct target *t, size_t n, const struct id_cols *col, struct err *e)
 {
 	struct db_value ids[STORE_LIST_MAX];
 	const char *channel = t[0].item->r.channel;
@@ -295,14 +320,15 @@ find_by_provider(struct store *s, const char *statement, const struct db_value *
 		rc = store_next(s, &more, e);
 		if (rc != RC_OK || !more)
 			break;
-		(void)store_col_text(&s->cols[id_col], id, sizeof id);
+		(void)store_col_text(&s->cols[col->id], id, sizeof id);
 		for (size_t i = 0; i < n; i++) {
 			if (t[i].found || strcmp(t[i].item->r.provider_id, id) != 0 ||
 			    strcmp(t[i].item->r.channel, channel) != 0)
 				continue;
-			if (!store_col_text(&s->cols[key_col], t[i].key, sizeof t[i].key))
+			if (!store_col_text(&s->cols[col->key], t[i].key, sizeof t[i].key))
 				continue;
-			t[i].msg_id = s->cols[msg_col].i;
+			t[i].msg_id = s->cols[col->msg].i;
+			t[i].is_part = col->part > 0 && s->cols[col->part].i > 0;
 			t[i].found = true;
 		}
 	}
@@ -314,14 +340,18 @@ static enum rc
 find_ids(struct store *s, struct target *t, size_t n, struct err *e)
 {
 	const struct db_value channel = store_v_text(t[0].item->r.channel);
+	static const struct id_cols row_cols = { .msg = 0, .id = 11, .key = 9 };
+	static const struct id_cols try_cols = { .msg = 1, .id = 3, .key = 5, .part = 7 };
+	static const struct id_cols result_cols = { .msg = 0, .id = 8, .key = 2 };
 	const struct db_value row_args[] = { v_int(s->cfg->close_after_ms), channel };
 	const struct db_value result_args[] = { v_int(s->cfg->late_ms), channel };
-	enum rc rc = find_by_provider(s, "row_by_provider", row_args, 2, t, n, 0, 11, 9, e);
+	enum rc rc = find_by_provider(s, "row_by_provider", row_args, 2, t, n, &row_cols, e);
 
 	if (rc == RC_OK)
-		rc = find_by_provider(s, "try_by_provider", &channel, 1, t, n, 1, 3, 5, e);
+		rc = find_by_provider(s, "try_by_provider", &channel, 1, t, n, &try_cols, e);
 	if (rc == RC_OK)
-		rc = find_by_provider(s, "result_by_provider", result_args, 2, t, n, 0, 8, 2, e);
+		rc = find_by_provider(s, "result_by_provider", result_args, 2, t, n, &result_cols,
+				      e);
 	return rc;
 }
 
@@ -354,6 +384,7 @@ reports_in_tx(struct store *s, struct target *t, struct work *w, size_t n, struc
 		if (!t[i].found)
 			continue;
 		store_change_of_report(&t[i].item->r, t[i].msg_id, t[i].key, &t[i].c);
+		t[i].c.is_part = t[i].is_part;
 		w[used++].c = &t[i].c;
 	}
 	if (rc == RC_OK && used > 0)
@@ -461,7 +492,7 @@ reports_range(struct store *s, struct target *t, struct work *w, size_t n, struc
 	enum rc rc;
 
 	for (size_t i = 0; i < n; i++) {
-		t[i].found = false;
+		t[i].found = t[i].is_part = false;
 		t[i].msg_id = 0;
 	}
 	rc = reports_once(s, t, w, n, &why);

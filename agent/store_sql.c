@@ -407,7 +407,8 @@ store_state_from_cols(struct store *s, struct row_state *st)
 	(void)store_col_text(&c[17], st->pend_class, sizeof st->pend_class);
 	(void)store_col_text(&c[18], st->pend_code, sizeof st->pend_code);
 	st->open_tries = c[19].i;
-	st->own_closed = c[20].i > 0;
+	st->own_closed = (c[20].i & 1) != 0;
+	st->has_parts = (c[20].i & 2) != 0;
 	r->is_resend = strcmp(st->pend_class, "OPEN") == 0;
 	r->older_open = st->open_tries > 0;
 	r->resends = (int32_t)c[21].i;

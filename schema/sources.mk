@@ -71,11 +71,18 @@ schema_sql += \
 	schema/mysql/keep_waiting.sql \
 	schema/mysql/lease_over.sql \
 	schema/mysql/lease_unknown.sql \
+	schema/mysql/leg_failed.sql \
 	schema/mysql/list_own.sql \
 	schema/mysql/lockable.sql \
 	schema/mysql/look.sql \
 	schema/mysql/message_read.sql \
 	schema/mysql/meta_read.sql \
+	schema/mysql/part_add.sql \
+	schema/mysql/part_close.sql \
+	schema/mysql/part_count.sql \
+	schema/mysql/part_find.sql \
+	schema/mysql/part_late.sql \
+	schema/mysql/part_seen.sql \
 	schema/mysql/peek.sql \
 	schema/mysql/pend.sql \
 	schema/mysql/pend_due.sql \
@@ -192,11 +199,18 @@ schema_sql += \
 	schema/postgresql/keep_waiting.sql \
 	schema/postgresql/lease_over.sql \
 	schema/postgresql/lease_unknown.sql \
+	schema/postgresql/leg_failed.sql \
 	schema/postgresql/list_own.sql \
 	schema/postgresql/lockable.sql \
 	schema/postgresql/look.sql \
 	schema/postgresql/message_read.sql \
 	schema/postgresql/meta_read.sql \
+	schema/postgresql/part_add.sql \
+	schema/postgresql/part_close.sql \
+	schema/postgresql/part_count.sql \
+	schema/postgresql/part_find.sql \
+	schema/postgresql/part_late.sql \
+	schema/postgresql/part_seen.sql \
 	schema/postgresql/peek.sql \
 	schema/postgresql/pend.sql \
 	schema/postgresql/pend_due.sql \
@@ -312,10 +326,17 @@ schema_sql += \
 	schema/sqlite/keep_waiting.sql \
 	schema/sqlite/lease_over.sql \
 	schema/sqlite/lease_unknown.sql \
+	schema/sqlite/leg_failed.sql \
 	schema/sqlite/list_own.sql \
 	schema/sqlite/look.sql \
 	schema/sqlite/message_read.sql \
 	schema/sqlite/meta_read.sql \
+	schema/sqlite/part_add.sql \
+	schema/sqlite/part_close.sql \
+	schema/sqlite/part_count.sql \
+	schema/sqlite/part_find.sql \
+	schema/sqlite/part_late.sql \
+	schema/sqlite/part_seen.sql \
 	schema/sqlite/peek.sql \
 	schema/sqlite/pend.sql \
 	schema/sqlite/pend_due.sql \

@@ -34,7 +34,7 @@ unit_tests += \
 	tests/unit/test_key \
 	tests/unit/test_message \
 	tests/unit/test_number \
-	tests/unit/test_received \
+	tests/unit/test_pipeline \
 	tests/unit/test_rules \
 	tests/unit/test_store
 

@@ -25,7 +25,7 @@ RETURNING msg_id, fence, try_no, leg, generation,
   CASE WHEN UPPER(TRIM(is_ad)) = 'Y' THEN 1 ELSE 0 END AS is_ad_no,
   CASE WHEN pend_class = 'OPEN' THEN 1 ELSE 0 END AS is_resend,
   CASE WHEN generation = 0 THEN 0 ELSE (SELECT COUNT(*) FROM {try} t WHERE t.msg_id = {send}.msg_id
-    AND t.created_at = {send}.created_at AND t.leg = {send}.leg AND t.outcome IN ('OPEN', 'ACCEPTED')) END AS open_tries,
+    AND t.created_at = {send}.created_at AND t.leg = {send}.leg AND t.part = 0 AND t.outcome IN ('OPEN', 'ACCEPTED')) END AS open_tries,
   req_key AS req_key, sender AS sender, recipient AS recipient,
   subject AS subject,
   SUBSTR(body, 1, CAST(? AS INT)) AS body_cut, OCTET_LENGTH(body) AS body_bytes, SUBSTR(vars, 1, CAST(? AS INT)) AS vars_cut, OCTET_LENGTH(vars) AS vars_bytes,

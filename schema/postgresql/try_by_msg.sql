@@ -1,3 +1,3 @@
--- try_by_msg: attempts of these messages. args: ids cols: iititt write: no
+-- try_by_msg: attempts of these messages, without their parts. args: ids cols: iititt write: no
 SELECT id, msg_id, CAST(created_at AS TEXT) AS created_text, leg, client_key, outcome
-FROM {try} WHERE msg_id IN ({ids})
+FROM {try} WHERE msg_id IN ({ids}) AND part = 0

@@ -7,7 +7,7 @@ SELECT msg_id, fence, try_no, leg, generation,
   CASE WHEN UPPER(TRIM(is_ad)) = 'Y' THEN 1 ELSE 0 END AS is_ad_no,
   CASE WHEN pend_class = 'OPEN' THEN 1 ELSE 0 END AS is_resend,
   CASE WHEN generation = 0 THEN 0 ELSE (SELECT COUNT(*) FROM {try} t WHERE t.msg_id = {send}.msg_id
-    AND t.created_at = {send}.created_at AND t.leg = {send}.leg AND t.outcome IN ('OPEN', 'ACCEPTED')) END AS open_tries,
+    AND t.created_at = {send}.created_at AND t.leg = {send}.leg AND t.part = 0 AND t.outcome IN ('OPEN', 'ACCEPTED')) END AS open_tries,
   SUBSTR(req_key, 1, 65) AS req_key, SUBSTR(sender, 1, 33) AS sender, SUBSTR(recipient, 1, 255) AS recipient,
   SUBSTR(subject, 1, 201) AS subject,
   SUBSTR(body, 1, ?) AS body_cut, LENGTH(CAST(body AS BLOB)) AS body_bytes, SUBSTR(vars, 1, ?) AS vars_cut, LENGTH(CAST(vars AS BLOB)) AS vars_bytes,

@@ -100,7 +100,8 @@ add_text(unsigned char *p, struct bytes t)
 static size_t
 add_record(unsigned char *p, struct bytes *in)
 {
-	unsigned type = take_byte(in), n = 0;
+	unsigned type = take_byte(in), n = 0, flags;
+	struct bytes ids;
 	unsigned char *payload = p + 8;
 
 	if ((type & 0x80) != 0) {
@@ -120,7 +121,7 @@ add_record(unsigned char *p, struct bytes *in)
 				n += (unsigned)add_text(payload + n,
 							take_some(in, take_byte(in) % 32));
 		}
-	} else if ((type & 7) >= 2 && (type & 7) <= 4) {
+	} else if (((type & 7) >= 2 && (type & 7) <= 4) || (type & 15) == 8) {
 		put_int(payload, take_byte(in) % 16, 8);
 		put_int(payload + 8, take_byte(in), 8);
 		put_int(payload + 16, take_byte(in) % 2, 4);
@@ -131,14 +132,23 @@ add_record(unsigned char *p, struct bytes *in)
 		if ((type & 7) == 2) {
 			n += (unsigned)add_text(payload + n, take_some(in, take_byte(in) % 34));
 			n += (unsigned)add_text(payload + n, take_some(in, take_byte(in) % 36));
+		} else if ((type & 15) == 8) {
+			put_int(payload + n, take_byte(in), 4);
+			ids = take_some(in, take_byte(in));
+			put_int(payload + n + 4, ids.n, 2);
+			memcpy(payload + n + 6, ids.p, ids.n);
+			n += 6 + (unsigned)ids.n;
 		} else if ((type & 7) == 3) {
 			payload[n++] = (unsigned char)(take_byte(in) % 5);
-			payload[n++] = (unsigned char)(take_byte(in) & 7);
+			flags = take_byte(in);
+			payload[n++] = (unsigned char)(flags & 7);
 			put_int(payload + n, take_byte(in), 4);
 			n += 4;
 			for (int i = 0; i < 4; i++)
 				n += (unsigned)add_text(payload + n,
 							take_some(in, take_byte(in) % 48));
+			put_int(payload + n, (flags & 8) != 0 ? take_byte(in) : 0, 4);
+			n += 4;
 		}
 	} else {
 		put_int(payload, take_int(in, 8), 8);
@@ -240,6 +250,8 @@ add_attempt(void *arg, const struct journal_mark *m, const struct outcome *o)
 		h = hash_text(h, o->provider_code, sizeof o->provider_code);
 		h = hash_text(h, o->provider_id, sizeof o->provider_id);
 		h = hash_text(h, o->text, sizeof o->text);
+		if (o->more_ids != NULL)
+			h = hash(h, o->more_ids, strlen(o->more_ids) + 1);
 	}
 	s->all += h;
 }

@@ -77,6 +77,7 @@ struct seen {
 	size_t n, answers;
 	struct journal_mark last;
 	struct outcome answer;
+	char ids[20000]; /* of that answer */
 };
 
 static void
@@ -89,6 +90,7 @@ see(void *arg, const struct journal_mark *m, const struct outcome *o)
 	if (o != NULL) {
 		s->answers++;
 		s->answer = *o;
+		snprintf(s->ids, sizeof s->ids, "%s", o->more_ids != NULL ? o->more_ids : "");
 	}
 }
 
@@ -176,6 +178,59 @@ everything_written_is_read_back_by_the_next_start(void **state)
 	assert_int_equal(again.reports, 0);
 	assert_int_equal(again.live, 1);
 	journal_close(j);
+}
+
+static const char *
+many_ids(unsigned parts, unsigned length)
+{
+	static char ids[20000];
+	size_t n = 0;
+	unsigned i;
+
+	ids[0] = '\0';
+	for (i = 2; i <= parts; i++)
+		n += (size_t)snprintf(ids + n, sizeof ids - n, "%s%0*u", i == 2 ? "" : " ",
+				      (int)length, i);
+	return ids;
+}
+
+static void
+the_ids_of_parts_come_back_with_their_answer(void **state)
+{
+	static const struct {
+		unsigned parts, length;
+	} sizes[] = { { 2, 1 }, { 10, 36 }, { 12, 36 }, { 255, 65 } };
+	struct journal_info info;
+	struct journal *j;
+	struct outcome o = accepted();
+	struct err e;
+	size_t i, turn;
+
+	(void)state;
+	for (i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+		struct journal_mark m = mark((int64_t)i + 1, 1);
+		const char *ids = many_ids(sizes[i].parts, sizes[i].length);
+		static struct seen s;
+
+		j = open_journal(&info);
+		assert_int_equal(journal_start(j, 1, &e), RC_OK);
+		assert_int_equal(journal_submit(j, &m, 1, &e), RC_OK);
+		o.more_ids = ids;
+		assert_int_equal(journal_answer(j, &m, &o, 1, &e), RC_OK);
+		/* As it was written, and as a new segment repeats it. */
+		for (turn = 0; turn < 3; turn++) {
+			journal_close(j);
+			j = open_journal(&info);
+			assert_false(info.is_broken);
+			memset(&s, 0, sizeof s);
+			journal_each(j, see, &s);
+			assert_int_equal(s.answers, 1);
+			assert_string_equal(s.ids, ids);
+			assert_string_equal(s.answer.provider_id, "provider-7");
+		}
+		assert_int_equal(journal_settled(j, &m, 1, &e), RC_OK);
+		journal_close(j);
+	}
 }
 
 static void
@@ -321,6 +376,48 @@ cut_or_flipped_anywhere_it_never_invents_and_never_trusts(void **state)
 }
 
 static void
+an_answer_cut_short_has_all_of_its_ids_or_is_none(void **state)
+{
+	static unsigned char data[SEGMENT], bad[SEGMENT];
+	static struct seen s;
+	struct journal_info info;
+	struct journal *j = open_journal(&info);
+	struct journal_mark m = mark(1, 1);
+	struct outcome o = accepted();
+	struct err e;
+	char path[160];
+	size_t n, used, i, answered = 0;
+
+	(void)state;
+	o.more_ids = many_ids(30, 36);
+	assert_int_equal(journal_start(j, 3, &e), RC_OK);
+	assert_int_equal(journal_submit(j, &m, 1, &e), RC_OK);
+	assert_int_equal(journal_answer(j, &m, &o, 1, &e), RC_OK);
+	journal_close(j);
+	n = newest(path, sizeof path, data, sizeof data);
+	for (used = n; used > 0 && data[used - 1] == 0; used--)
+		;
+	for (i = 96; i <= used + 4 && i <= n; i++) {
+		memset(bad, 0, n);
+		memcpy(bad, data, i);
+		look(path, bad, n, &info, &s);
+		assert_false(info.is_broken);
+		answered += s.answers;
+		if (s.answers > 0)
+			assert_string_equal(s.ids, o.more_ids);
+	}
+	assert_true(answered > 0 && answered < 12);
+	/* Bits that flip are seen, or end what is read: other ids never come out. */
+	for (i = 96; i < used; i++) {
+		memcpy(bad, data, n);
+		bad[i] ^= 0x10;
+		look(path, bad, n, &info, &s);
+		if (s.answers > 0)
+			assert_string_equal(s.ids, o.more_ids);
+	}
+}
+
+static void
 a_full_folder_refuses_new_attempts_and_still_takes_answers(void **state)
 {
 	struct journal_info info;
@@ -351,8 +448,18 @@ a_full_folder_refuses_new_attempts_and_still_takes_answers(void **state)
 	}
 	assert_true(taken > 10 && taken < 1000);
 	for (i = 1; i <= taken; i++) {
+		static struct seen s;
+
 		m = mark(i, 1);
+		/* Ids of parts have no room of their own: they are left out before the answer is. */
+		o.more_ids = i == 1 ? many_ids(255, 65) : NULL;
 		assert_int_equal(journal_answer(j, &m, &o, 1, &e), RC_OK);
+		if (i == 1) {
+			journal_each(j, see, &s);
+			assert_int_equal(s.answers, 1);
+			assert_string_equal(s.ids, "");
+			assert_int_equal(s.answer.parts, 3);
+		}
 		assert_int_equal(journal_settled(j, &m, 1, &e), RC_OK);
 	}
 	assert_int_equal(journal_live(j), 0);
@@ -372,6 +479,10 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(everything_written_is_read_back_by_the_next_start,
+						make_dir, drop_dir),
+		cmocka_unit_test_setup_teardown(the_ids_of_parts_come_back_with_their_answer,
+						make_dir, drop_dir),
+		cmocka_unit_test_setup_teardown(an_answer_cut_short_has_all_of_its_ids_or_is_none,
 						make_dir, drop_dir),
 		cmocka_unit_test_setup_teardown(
 			a_second_process_is_refused_with_the_number_of_the_first, make_dir,

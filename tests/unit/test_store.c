@@ -1616,6 +1616,372 @@ test_revision(void **state)
 	let_go(&k);
 }
 
+/* ---- messages in several parts ---- */
+
+static struct change
+accepted_parts(struct message *m, const char *provider_id, const char *more_ids)
+{
+	struct change c = change_of(CHANGE_ACCEPT, m);
+
+	(void)text_copy(c.provider_id, sizeof c.provider_id, provider_id);
+	c.more_ids = more_ids;
+	apply_one(&c, CHANGED);
+	m->fence = c.new_fence;
+	return c;
+}
+
+static void
+report_part(enum report_class class, const char *provider_id, const char *code,
+	    enum report_answer expected)
+{
+	struct report_item r = report(class, "", provider_id, code);
+
+	report_one(&r, expected);
+}
+
+static const char *
+parts_text(int64_t id)
+{
+	static char out[100];
+
+	out[0] = '\0';
+	for (int part = 1; part < 10; part++) {
+		char q[200];
+		const char *outcome;
+
+		(void)snprintf(q, sizeof q,
+			       "SELECT outcome FROM mt_try WHERE msg_id = %" PRId64
+			       " AND part = %d",
+			       id, part);
+		outcome = ask(q);
+		if (strcmp(outcome, "none") == 0)
+			break;
+		(void)snprintf(out + strlen(out), sizeof out - strlen(out), "%c", outcome[0]);
+	}
+	return out;
+}
+
+static int64_t
+histories(void)
+{
+	return number("SELECT COUNT(*) FROM mt_history");
+}
+
+static void
+test_parts(void **state)
+{
+	struct claimed k;
+	struct message *m;
+	struct change c;
+	struct store_row row;
+	bool found;
+	int64_t id;
+
+	(void)state;
+	m = one_claimed(&k);
+	id = m->msg_id;
+	(void)accepted_parts(m, "a1", "a2 a3");
+	assert_string_equal(row_text("provider_id", id), "a1");
+	assert_string_equal(parts_text(id), "AAA");
+	assert_int_equal(
+		number("SELECT COUNT(*) FROM mt_try WHERE part = 3 AND provider_id = 'a3' AND "
+		       "channel = 'ch' AND try_no = 1 AND generation = 0"),
+		1);
+	/* The answer to the COMMIT was lost: once more. */
+	c = change_of(CHANGE_ACCEPT, m);
+	c.fence = m->fence - 1;
+	c.more_ids = "a2 a3";
+	(void)text_copy(c.provider_id, sizeof c.provider_id, "a1");
+	apply_one(&c, CHANGED);
+	assert_string_equal(parts_text(id), "AAA");
+	OK(store_row_read(st, id, &row, &found, E));
+	assert_true(found && !row.older_open);
+	/* A part that is on its way says nothing about its id. */
+	report_part(REPORT_PENDING, "a2", "", REPORT_KNOWN);
+	assert_string_equal(row_text("provider_id", id), "a1");
+	report_part(REPORT_OK, "a2", "0000", REPORT_KNOWN);
+	report_part(REPORT_OK, "a2", "0000", REPORT_KNOWN);
+	/* The first final word stands. */
+	report_part(REPORT_FAIL, "a2", "4001", REPORT_KNOWN);
+	assert_string_equal(parts_text(id), "ADA");
+	report_part(REPORT_OK, "a1", "0000", REPORT_KNOWN);
+	assert_string_equal(row_text("status", id), "2");
+	report_part(REPORT_OK, "a3", "0000", REPORT_APPLIED);
+	assert_string_equal(result_text_of("result_class", id), "OK");
+	assert_string_equal(result_text_of("parts", id), "3");
+	assert_string_equal(result_text_of("provider_id", id), "a1");
+	assert_string_equal(row_text("status", id), "none");
+	/* Nothing of it is news. */
+	report_part(REPORT_OK, "a1", "0000", REPORT_KNOWN);
+	report_part(REPORT_FAIL, "a3", "4001", REPORT_KNOWN);
+	report_part(REPORT_FAIL, "a1", "4001", REPORT_KNOWN);
+	assert_string_equal(parts_text(id), "DDD");
+	assert_int_equal(histories(), 0);
+	let_go(&k);
+	/* One that failed decides, and the others are quiet. */
+	m = one_claimed(&k);
+	id = m->msg_id;
+	(void)accepted_parts(m, "b1", "b2 b3 b4");
+	report_part(REPORT_OK, "b1", "0000", REPORT_KNOWN);
+	report_part(REPORT_FAIL, "b3", "4002", REPORT_APPLIED);
+	assert_string_equal(result_text_of("result_class", id), "FAIL");
+	assert_string_equal(result_text_of("result_code", id), "4002");
+	assert_string_equal(result_text_of("parts", id), "4");
+	report_part(REPORT_OK, "b4", "0000", REPORT_KNOWN);
+	report_part(REPORT_FAIL, "b2", "4001", REPORT_KNOWN);
+	assert_string_equal(parts_text(id), "DFFD");
+	assert_string_equal(result_text_of("result_code", id), "4002");
+	assert_int_equal(histories(), 0);
+	let_go(&k);
+	/* Several in one page, with our key, the last one twice. */
+	m = one_claimed(&k);
+	id = m->msg_id;
+	(void)accepted_parts(m, "c1", "c2 c3");
+	{
+		struct report_item r[4] = { report(REPORT_OK, m->client_key, "c3", "0000"),
+					    report(REPORT_OK, m->client_key, "c1", "0000"),
+					    report(REPORT_OK, "", "c2", "0000"),
+					    report(REPORT_OK, m->client_key, "c2", "0000") };
+
+		OK(store_reports(st, r, 4, E));
+		assert_int_equal(r[0].answer, REPORT_KNOWN);
+		assert_int_equal(r[2].answer, REPORT_APPLIED);
+		assert_int_equal(r[3].answer, REPORT_KNOWN);
+	}
+	assert_string_equal(result_text_of("result_class", id), "OK");
+	let_go(&k);
+	/* All parts have one id: the report is about the message. */
+	m = one_claimed(&k);
+	(void)accepted_parts(m, "d", "d d");
+	assert_string_equal(parts_text(m->msg_id), "");
+	report_part(REPORT_OK, "d", "0000", REPORT_APPLIED);
+	assert_string_equal(result_text_of("result_class", m->msg_id), "OK");
+	let_go(&k);
+	assert_int_equal(histories(), 0);
+}
+
+static void
+test_parts_reported_before(void **state)
+{
+	struct claimed k;
+	struct message *m;
+	struct report_item r;
+
+	(void)state;
+	m = one_claimed(&k);
+	report_part(REPORT_OK, "a2", "0000", REPORT_KEPT);
+	report_part(REPORT_PENDING, "a3", "", REPORT_KEPT);
+	report_part(REPORT_OK, "a1", "0000", REPORT_KEPT);
+	/* Two with the same key are two. */
+	r = report(REPORT_OK, "0000000000000000000000000000xx", "a3", "0000");
+	report_one(&r, REPORT_KEPT);
+	r = report(REPORT_OK, "0000000000000000000000000000xx", "a4", "0000");
+	report_one(&r, REPORT_KEPT);
+	report_one(&r, REPORT_KNOWN);
+	(void)accepted_parts(m, "a1", "a2 a3 a4 a5");
+	assert_string_equal(parts_text(m->msg_id), "DDDDA");
+	assert_string_equal(row_text("status", m->msg_id), "2");
+	assert_int_equal(number("SELECT COUNT(*) FROM mt_report"), 0);
+	let_go(&k);
+	report_part(REPORT_FAIL, "b3", "4001", REPORT_KEPT);
+	report_part(REPORT_OK, "b1", "0000", REPORT_KEPT);
+	m = one_claimed(&k);
+	(void)accepted_parts(m, "b1", "b2 b3");
+	assert_string_equal(result_text_of("result_code", m->msg_id), "4001");
+	assert_int_equal(number("SELECT COUNT(*) FROM mt_report"), 0);
+	let_go(&k);
+	/* Written by another agent at the same moment: care finds it. */
+	m = one_claimed(&k);
+	(void)accepted_parts(m, "c1", "c2");
+	report_part(REPORT_OK, "c1", "0000", REPORT_KNOWN);
+	sql("INSERT INTO mt_report (channel, provider_id, class, code) VALUES ('ch', 'c2', 'OK', "
+	    "'0000')");
+	{
+		struct store_care care_answer = { .limit = 100 };
+
+		OK(store_care(st, &care_answer, E));
+	}
+	assert_string_equal(result_text_of("result_class", m->msg_id), "OK");
+	assert_int_equal(number("SELECT COUNT(*) FROM mt_report"), 0);
+	let_go(&k);
+}
+
+static void
+test_parts_late(void **state)
+{
+	static const struct {
+		enum report_class last;
+		bool too_late;
+		const char *class, *code;
+	} cases[] = {
+		{ REPORT_OK, false, "OK", "0000" },
+		{ REPORT_FAIL, false, "FAIL", "4001" },
+		{ REPORT_OK, true, "UNKNOWN", "8001" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < NELEM(cases); i++) {
+		struct claimed k;
+		struct message *m;
+		struct change c;
+		int64_t id;
+
+		(void)setup(NULL);
+		m = one_claimed(&k);
+		id = m->msg_id;
+		(void)accepted_parts(m, "a1", "a2 a3");
+		report_part(REPORT_OK, "a2", "0000", REPORT_KNOWN);
+		m->fence = number("SELECT fence FROM mt_send");
+		c = change_of(CHANGE_RESULT, m);
+		set_result(&c, RESULT_UNKNOWN, "8001");
+		apply_one(&c, CHANGED);
+		report_part(REPORT_OK, "a1", "0000", REPORT_KNOWN);
+		report_part(REPORT_OK, "a2", "0000", REPORT_KNOWN);
+		assert_string_equal(result_text_of("result_class", id), "UNKNOWN");
+		assert_int_equal(histories(), 0);
+		if (cases[i].too_late)
+			SQLF("UPDATE mt_result SET done_at = %s", at(-8 * 24 * HOUR_MS));
+		report_part(cases[i].last, "a3", cases[i].code,
+			    cases[i].too_late ? REPORT_KNOWN : REPORT_REVISED);
+		assert_string_equal(result_text_of("result_class", id), cases[i].class);
+		assert_string_equal(result_text_of("result_code", id), cases[i].code);
+		assert_string_equal(result_text_of("rev", id), cases[i].too_late ? "0" : "1");
+		assert_string_equal(result_text_of("parts", id), cases[i].too_late ? "NULL" : "3");
+		assert_string_equal(result_text_of("provider_id", id), "a1");
+		assert_int_equal(histories(), 1);
+		let_go(&k);
+	}
+}
+
+static void
+test_parts_and_attempts(void **state)
+{
+	struct claimed k, k2;
+	struct message *m;
+	struct change c;
+	struct store_care care_answer = { .limit = 100 };
+	struct report_item r;
+	int64_t id;
+
+	(void)state;
+	/* The leg fails with one part; the others say nothing about the next leg. */
+	m = one_claimed(&k);
+	id = m->msg_id;
+	SQLF("UPDATE mt_send SET fallback_type = 'SMS', fallback_body = 'b' WHERE msg_id = "
+	     "%" PRId64,
+	     id);
+	(void)accepted_parts(m, "a1", "a2");
+	report_part(REPORT_FAIL, "a2", "4001", REPORT_APPLIED);
+	assert_string_equal(row_text("leg", id), "1");
+	report_part(REPORT_OK, "a1", "0000", REPORT_KNOWN);
+	assert_string_equal(row_text("status", id), "0");
+	assert_int_equal(number("SELECT COUNT(*) FROM mt_history WHERE event <> 'leg_failed'"), 0);
+	claim_type(&k2, MSG_TYPE_SMS, 1);
+	assert_int_equal(k2.n, 1);
+	assert_false(k2.m[0]->older_open);
+	(void)accepted_parts(k2.m[0], "a3", "a4");
+	report_part(REPORT_OK, "a3", "0000", REPORT_KNOWN);
+	report_part(REPORT_OK, "a4", "0000", REPORT_APPLIED);
+	assert_string_equal(result_text_of("leg", id), "1");
+	assert_string_equal(result_text_of("parts", id), "2");
+	let_go(&k2);
+	let_go(&k);
+	/* Two attempts, the older one in parts. */
+	m = one_claimed(&k);
+	id = m->msg_id;
+	make_unknown(m);
+	resend(m, true, &k2, 1);
+	(void)accepted_parts(m, "b1", "b2 b3");
+	assert_string_equal(parts_text(id), "AAA");
+	assert_int_equal(
+		number("SELECT COUNT(*) FROM mt_try WHERE part = 0 AND provider_id = 'b1'"), 1);
+	c = change_of(CHANGE_RESULT, k2.m[0]);
+	set_result(&c, RESULT_FAIL, "6001");
+	c.is_evidence = true;
+	apply_one(&c, CHANGED);
+	assert_string_equal(row_text("status", id), "2");
+	report_part(REPORT_OK, "b1", "0000", REPORT_KNOWN);
+	report_part(REPORT_FAIL, "b2", "4001", REPORT_APPLIED);
+	assert_string_equal(result_text_of("result_class", id), "FAIL");
+	assert_string_equal(result_text_of("result_code", id), "4001");
+	report_part(REPORT_OK, "b3", "0000", REPORT_KNOWN);
+	let_go(&k2);
+	let_go(&k);
+	/* The younger one in parts fails, the older one delivers. */
+	m = one_claimed(&k);
+	id = m->msg_id;
+	make_unknown(m);
+	resend(m, true, &k2, 1);
+	(void)accepted_parts(k2.m[0], "c1", "c2");
+	report_part(REPORT_FAIL, "c1", "4001", REPORT_APPLIED);
+	assert_int_equal(number("SELECT COUNT(*) FROM mt_result WHERE result_code = '4001'"), 1);
+	assert_string_equal(row_text("status", id), "2");
+	report_part(REPORT_OK, "c2", "0000", REPORT_KNOWN);
+	r = report(REPORT_OK, m->client_key, "c0", "0000");
+	report_one(&r, REPORT_APPLIED);
+	assert_string_equal(result_text_of("result_class", id), "OK");
+	let_go(&k2);
+	let_go(&k);
+	/* They go with the attempts. */
+	SQLF("UPDATE mt_try SET sent_at = %s", at(-10 * 24 * HOUR_MS));
+	OK(store_care(st, &care_answer, E));
+	assert_int_equal(number("SELECT COUNT(*) FROM mt_try"), 0);
+}
+
+/* More ids than one statement takes, half of them reported before. */
+static void
+test_parts_many(void **state)
+{
+	static char more[5][255 * 12];
+	struct claimed k;
+	struct change c[5];
+	struct report_item r[255];
+
+	(void)state;
+	for (int i = 0; i < 5; i++)
+		(void)insert("SMS");
+	claim_type(&k, MSG_TYPE_SMS, 10);
+	assert_int_equal(k.n, 5);
+	for (unsigned i = 0; i < 5; i++) {
+		size_t n = 0, reports = 0;
+
+		for (unsigned part = 1; part <= 255; part++) {
+			char id[12];
+
+			(void)snprintf(id, sizeof id, "m%u-%u", i, part);
+			if (part > 1)
+				n += (size_t)snprintf(more[i] + n, sizeof more[i] - n, "%s ", id);
+			if (part % 2 == 0)
+				r[reports++] = report(REPORT_OK, "", id, "0000");
+		}
+		OK(store_reports(st, r, reports, E));
+		c[i] = change_of(CHANGE_ACCEPT, k.m[i]);
+		(void)snprintf(c[i].provider_id, sizeof c[i].provider_id, "m%u-1", i);
+		c[i].more_ids = more[i];
+	}
+	OK(store_apply(st, c, 5, E));
+	assert_int_equal(number("SELECT COUNT(*) FROM mt_try WHERE part BETWEEN 1 AND 255"),
+			 5 * 255);
+	assert_int_equal(number("SELECT COUNT(*) FROM mt_try WHERE outcome = 'DELIVERED'"),
+			 5 * 127);
+	assert_int_equal(number("SELECT COUNT(*) FROM mt_report"), 0);
+	for (unsigned i = 0; i < 5; i++) {
+		size_t reports = 0;
+
+		for (unsigned part = 1; part <= 255; part += 2) {
+			char id[12];
+
+			(void)snprintf(id, sizeof id, "m%u-%u", i, part);
+			r[reports++] = report(REPORT_OK, "", id, "0000");
+		}
+		OK(store_reports(st, r, reports, E));
+	}
+	assert_int_equal(
+		number("SELECT COUNT(*) FROM mt_result WHERE result_class = 'OK' AND parts = 255"),
+		5);
+	let_go(&k);
+}
+
 /* ---- care ---- */
 
 static void
@@ -2230,6 +2596,67 @@ test_torture_reports(void **state)
 	}
 }
 
+static void
+test_torture_parts(void **state)
+{
+	static const struct {
+		enum rc rc;
+		bool after;
+	} ways[] = {
+		{ RC_AGAIN, false }, { RC_LOST, false }, { RC_LOST, true }, { RC_UNSURE, true }
+	};
+
+	(void)state;
+	if (!is_mem)
+		skip();
+	for (size_t way = 0; way < NELEM(ways); way++) {
+		for (unsigned long at_call = 1; at_call < 300; at_call++) {
+			struct claimed k;
+			struct report_item r[6];
+			struct report_ctx a = { r, 6 };
+			struct change c[3];
+			struct apply_ctx b = { c, 3 };
+			unsigned long calls;
+
+			(void)setup(NULL);
+			for (int i = 0; i < 3; i++)
+				(void)insert("SMS");
+			claim_type(&k, MSG_TYPE_SMS, 10);
+			report_part(REPORT_OK, "a2", "0000", REPORT_KEPT);
+			for (int i = 0; i < 3; i++)
+				c[i] = change_of(CHANGE_ACCEPT, k.m[i]);
+			(void)text_copy(c[0].provider_id, sizeof c[0].provider_id, "a1");
+			c[0].more_ids = "a2 a3";
+			(void)text_copy(c[1].provider_id, sizeof c[1].provider_id, "b1");
+			c[1].more_ids = "b2";
+			(void)text_copy(c[2].provider_id, sizeof c[2].provider_id, "c1");
+			r[0] = report(REPORT_OK, "", "a1", "0000");
+			r[1] = report(REPORT_OK, "", "a3", "0000");
+			r[2] = report(REPORT_OK, "", "a3", "0000");
+			r[3] = report(REPORT_FAIL, "", "b2", "4001");
+			r[4] = report(REPORT_OK, "", "b1", "0000");
+			r[5] = report(REPORT_OK, "", "c1", "0000");
+			db_mem_fail_at(at_call, ways[way].rc, ways[way].after);
+			repeat_until_done(call_apply, &b);
+			repeat_until_done(call_reports, &a);
+			calls = db_mem_calls();
+			db_mem_fail_at(0, RC_OK, false);
+			assert_int_equal(number("SELECT COUNT(*) FROM mt_try WHERE part > 0"), 5);
+			assert_string_equal(parts_text(k.m[0]->msg_id), "DDD");
+			assert_string_equal(parts_text(k.m[1]->msg_id), "DF");
+			assert_string_equal(result_text_of("result_class", k.m[0]->msg_id), "OK");
+			assert_string_equal(result_text_of("result_code", k.m[1]->msg_id), "4001");
+			assert_string_equal(result_text_of("result_class", k.m[2]->msg_id), "OK");
+			assert_int_equal(number("SELECT COUNT(*) FROM mt_report"), 0);
+			assert_int_equal(histories(), 0);
+			let_go(&k);
+			if (calls < at_call)
+				break;
+			assert_true(at_call < 299);
+		}
+	}
+}
+
 struct received_ctx {
 	struct store_received *r;
 	size_t n;
@@ -2447,6 +2874,116 @@ test_two_agents(void **state)
 	assert_int_equal(number("SELECT COUNT(*) FROM mt_send"), 0);
 	printf("# %u and %u rows, %u times again\n", r[0].claimed, r[1].claimed,
 	       r[0].again + r[1].again);
+}
+
+/* ---- two agents hear about the parts of the same messages ---- */
+
+#define PART_ROWS 200
+
+struct listener {
+	pthread_t thread;
+	pthread_barrier_t *start; /* of each batch */
+	struct store *st;
+	int part;
+	unsigned again, decided;
+	char failure[300];
+};
+
+static void *
+listen_to_parts(void *arg)
+{
+	struct listener *l = arg;
+
+	for (int from = 0; from < PART_ROWS; from += 10) {
+		struct report_item r[10];
+		struct err e = { 0 };
+		enum rc rc;
+
+		pthread_barrier_wait(l->start);
+		for (int i = 0; i < 10; i++) {
+			/* Against each other, so that they meet within a batch too. */
+			int row = l->part == 1 ? from + i : from + 9 - i;
+			char id[20];
+
+			(void)snprintf(id, sizeof id, "r%d-%d", row, l->part);
+			r[i] = report(REPORT_OK, "", id, "0000");
+		}
+		do {
+			rc = store_reports(l->st, r, 10, &e);
+			l->again += rc == RC_AGAIN;
+		} while (rc == RC_AGAIN);
+		if (rc != RC_OK)
+			(void)snprintf(l->failure, sizeof l->failure, "%s: %s", rc_name(rc),
+				       e.text);
+		for (int i = 0; rc == RC_OK && i < 10; i++)
+			l->decided +=
+				r[i].answer == REPORT_APPLIED || r[i].answer == REPORT_REVISED;
+	}
+	return NULL;
+}
+
+static void
+test_two_agents_parts(void **state)
+{
+	struct listener l[2];
+	struct store_config cfgs[2];
+	pthread_barrier_t start;
+	unsigned decided = 0;
+
+	(void)state;
+	if (is_mem)
+		skip();
+	assert_int_equal(pthread_barrier_init(&start, NULL, 2), 0);
+	for (int late = 0; late < 2; late++) {
+		int row = 0;
+
+		(void)setup(NULL);
+		for (int i = 0; i < PART_ROWS; i++)
+			(void)insert("SMS");
+		while (row < PART_ROWS) {
+			struct claimed k;
+
+			claim_type(&k, MSG_TYPE_SMS, 50);
+			for (unsigned i = 0; i < k.n; i++, row++) {
+				char first[20], second[20];
+
+				(void)snprintf(first, sizeof first, "r%d-1", row);
+				(void)snprintf(second, sizeof second, "r%d-2", row);
+				(void)accepted_parts(k.m[i], first, second);
+				if (late) {
+					struct change c = change_of(CHANGE_RESULT, k.m[i]);
+
+					set_result(&c, RESULT_UNKNOWN, "8001");
+					apply_one(&c, CHANGED);
+				}
+			}
+			let_go(&k);
+		}
+		decided = 0;
+		for (int i = 0; i < 2; i++) {
+			cfgs[i] = cfg;
+			l[i] = (struct listener){ .start = &start, .part = i + 1 };
+			OK(store_open(&cfgs[i], &l[i].st, E));
+		}
+		for (int i = 0; i < 2; i++)
+			assert_int_equal(pthread_create(&l[i].thread, NULL, listen_to_parts, &l[i]),
+					 0);
+		for (int i = 0; i < 2; i++) {
+			assert_int_equal(pthread_join(l[i].thread, NULL), 0);
+			store_close(l[i].st);
+			if (l[i].failure[0] != '\0')
+				fail_msg("listener %d: %s", i, l[i].failure);
+			decided += l[i].decided;
+		}
+		assert_int_equal(number("SELECT COUNT(*) FROM mt_result WHERE result_class = 'OK' "
+					"AND parts = 2"),
+				 PART_ROWS);
+		assert_int_equal(decided, PART_ROWS);
+		assert_int_equal(number("SELECT COUNT(*) FROM mt_send"), 0);
+		printf("# %s parts: %u and %u decided, %u times again\n", late ? "late" : "timely",
+		       l[0].decided, l[1].decided, l[0].again + l[1].again);
+	}
+	pthread_barrier_destroy(&start);
 }
 
 /* ---- speed: not a test of a machine, but of a statement that forgot its index ---- */
@@ -2701,6 +3238,11 @@ main(void)
 		CASE(test_reports),
 		CASE(test_reports_page),
 		CASE(test_revision),
+		CASE(test_parts),
+		CASE(test_parts_reported_before),
+		CASE(test_parts_late),
+		CASE(test_parts_and_attempts),
+		CASE(test_parts_many),
 		CASE(test_care_close),
 		CASE(test_care_leases),
 		CASE(test_care_foreign_rows),
@@ -2713,9 +3255,11 @@ main(void)
 		CASE(test_id_that_comes_again),
 		CASE(test_torture_apply),
 		CASE(test_torture_reports),
+		CASE(test_torture_parts),
 		CASE(test_torture_received),
 		CASE(test_torture_claim),
 		CASE(test_two_agents),
+		CASE(test_two_agents_parts),
 		CASE(test_bench),
 	};
 
