@@ -420,3 +420,18 @@ def test_signals_are_obeyed_while_the_database_is_waited_for(database, agent):
         a.signal(signal.SIGTERM)
         assert a.wait_exit(10) == 0
         assert time.monotonic() - began < 3, "at once, not after the pause"
+
+
+def test_a_failed_leg_that_is_reported_again_ends_no_deleted_row(database, sim, agent):
+    """The application deleted the row while the second leg was on its way; then the first one's failure came once more."""
+    a = agent(extra=QUICK)
+    sim.rule(match={"text": "first leg"}, outcome=9, times=1)
+    sim.rule(match={"text": "second leg"}, reports=[])
+    msg = database.insert("010-2000-0001", "first leg", msg_type="LMS", fallback_type="SMS", fallback_body="second leg")
+    wait_until(lambda: database.count("send", "leg = 1 AND status = 2"), 20, "the second leg at the provider", fail=a.dead_text)
+    first = database.one("SELECT client_key FROM mt_history WHERE msg_id = %d AND event = 'leg_failed'" % msg)["client_key"]
+    second = database.one("SELECT client_key FROM mt_send WHERE msg_id = %d" % msg)["client_key"]
+    database.execute("DELETE FROM mt_send WHERE msg_id = %d" % msg)
+    sim.inject(first, 9)
+    sim.inject(second, 5, phone=1)
+    database.wait_result(msg, fail=a.dead_text, result_class="OK", leg=1)
