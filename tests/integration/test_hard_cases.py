@@ -429,8 +429,8 @@ def test_a_failed_leg_that_is_reported_again_ends_no_deleted_row(database, sim, 
     sim.rule(match={"text": "second leg"}, reports=[])
     msg = database.insert("010-2000-0001", "first leg", msg_type="LMS", fallback_type="SMS", fallback_body="second leg")
     wait_until(lambda: database.count("send", "leg = 1 AND status = 2"), 20, "the second leg at the provider", fail=a.dead_text)
-    first = database.one("SELECT client_key FROM mt_history WHERE msg_id = %d AND event = 'leg_failed'" % msg)["client_key"]
-    second = database.one("SELECT client_key FROM mt_send WHERE msg_id = %d" % msg)["client_key"]
+    first = database.one("SELECT client_key FROM mt_history WHERE msg_id = %d AND event = 'leg_failed'" % msg)
+    second = database.one("SELECT client_key FROM mt_send WHERE msg_id = %d" % msg)
     database.execute("DELETE FROM mt_send WHERE msg_id = %d" % msg)
     sim.inject(first, 9)
     sim.inject(second, 5, phone=1)
