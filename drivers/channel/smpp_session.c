@@ -18,6 +18,7 @@
 #define BACKOFF_REFUSED_MS 5000
 #define BACKOFF_REFUSED_MAX_MS 300000
 #define NEXT_HOST_MS 100
+#define PROVEN_MS 10000
 #define ENDING_MS 3000
 #define LATE_MAX 256
 /* A peer that sends and does not read: what is still unsent of our answers. */
@@ -48,6 +49,9 @@ struct smpp_session {
 	uint64_t connection;
 	size_t host; /* of the connection, or the next to be tried */
 	unsigned fails;
+	unsigned refusals;  /* of them in this round of all hosts */
+	bool is_proven;	    /* this bind was of use: something came of it, or it lasted */
+	int64_t bound_ms;   /* since when; 0: it was not */
 	int64_t retry_ms;   /* DOWN: not before */
 	int64_t since_ms;   /* of the state */
 	int64_t heard_ms;   /* last PDU of the peer */
@@ -112,25 +116,42 @@ with_jitter(int64_t ms)
 	return ms + (int64_t)(dice % (uint32_t)(ms / 5 + 1));
 }
 
-/* When the next try is due, and at which host. */
+/* After a connection that was of use. */
+static bool
+forget_failures(struct smpp_session *s)
+{
+	bool was_of_use =
+		s->is_proven || (s->bound_ms != 0 && clock_mono_ms() - s->bound_ms > PROVEN_MS);
+
+	if (was_of_use)
+		s->fails = s->refusals = 0;
+	s->is_proven = false;
+	s->bound_ms = 0;
+	return was_of_use;
+}
+
+/* When the next try is due, and at which host. A bind that ends before it was of any use is a failure too. */
 static int64_t
 back_off(struct smpp_session *s, bool is_refused)
 {
-	int64_t base = is_refused ? BACKOFF_REFUSED_MS : BACKOFF_MS;
-	int64_t most = is_refused ? BACKOFF_REFUSED_MAX_MS : BACKOFF_MAX_MS;
 	size_t hosts = s->env.setup->host_n;
+	bool is_account;
 	unsigned round;
-	int64_t wait;
+	int64_t wait, most;
 
+	forget_failures(s);
 	s->fails++;
-	if (!is_refused) {
-		s->host = (s->host + 1) % hosts;
-		/* All of them are tried before there is a pause. */
-		if (s->fails % hosts != 0)
-			return with_jitter(NEXT_HOST_MS);
-	}
-	round = is_refused ? s->fails - 1 : (unsigned)(s->fails / hosts) - 1;
-	wait = base << (round > 10 ? 10 : round);
+	s->refusals += is_refused ? 1 : 0;
+	s->host = (s->host + 1) % hosts;
+	/* All of them are tried before there is a pause: where one refuses, as a centre that stands by may, another can be
+	 * in order. When all refuse it is the account, and that is locked by many tries. */
+	if (s->fails % hosts != 0)
+		return with_jitter(NEXT_HOST_MS);
+	is_account = s->refusals >= hosts;
+	s->refusals = 0;
+	most = is_account ? BACKOFF_REFUSED_MAX_MS : BACKOFF_MAX_MS;
+	round = (unsigned)(s->fails / hosts) - 1;
+	wait = (int64_t)(is_account ? BACKOFF_REFUSED_MS : BACKOFF_MS) << (round > 10 ? 10 : round);
 	return with_jitter(wait > most ? most : wait);
 }
 
@@ -187,15 +208,16 @@ static void
 part(struct smpp_session *s, const char *text)
 {
 	struct err why;
+	int64_t wait;
 
 	err_set(&why, RC_LOST, 0, "smpp", "%s: %s", s->peer, text);
-	/* It was in order: the same host, soon. */
-	s->fails = 0;
 	disconnect(s);
-	s->retry_ms = clock_mono_ms() + with_jitter(BACKOFF_MS);
+	/* When it was in order: the same host, soon. */
+	wait = forget_failures(s) ? with_jitter(BACKOFF_MS) : back_off(s, false);
+	s->retry_ms = clock_mono_ms() + wait;
 	set_state(s, SMPP_SESSION_DOWN);
 	empty_window(s);
-	s->env.events->down(s->env.owner, s, &why, false, BACKOFF_MS);
+	s->env.events->down(s->env.owner, s, &why, false, wait);
 	s->env.events->rest(s->env.owner, s);
 }
 
@@ -357,8 +379,8 @@ on_bind_answer(struct smpp_session *s, const struct smpp_pdu *pdu)
 	s->takes_tlvs = !smpp_tlv_int(pdu, SMPP_TLV_SC_INTERFACE_VERSION, &version) ||
 			version >= SMPP_VERSION_34;
 	(void)text_copy(s->centre, sizeof s->centre, pdu->has_body ? pdu->id : "");
-	s->fails = 0;
 	set_state(s, SMPP_SESSION_BOUND);
+	s->bound_ms = s->since_ms;
 	s->env.events->bound(s->env.owner, s);
 }
 
@@ -369,6 +391,7 @@ on_submit_answer(struct smpp_session *s, const struct smpp_pdu *pdu)
 	const char *key;
 
 	if (request != NULL) {
+		s->is_proven = true;
 		s->env.events->answer(s->env.owner, s, request, pdu);
 		end_when_quiet(s);
 		return;
@@ -461,10 +484,12 @@ on_pdu(struct smpp_session *s, const struct smpp_pdu *pdu)
 		return;
 	case SMPP_DELIVER_SM:
 	case SMPP_DATA_SM:
-		if (s->role == SMPP_TRANSMITTER)
+		if (s->role == SMPP_TRANSMITTER) {
 			refuse(s, pdu, SMPP_RINVBNDSTS);
-		else
-			s->env.events->deliver(s->env.owner, s, pdu);
+			return;
+		}
+		s->is_proven = true;
+		s->env.events->deliver(s->env.owner, s, pdu);
 		return;
 	case SMPP_ALERT_NOTIFICATION:
 		return; /* has no answer and says nothing that we need */
