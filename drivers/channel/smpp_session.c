@@ -391,7 +391,7 @@ on_submit_answer(struct smpp_session *s, const struct smpp_pdu *pdu)
 	const char *key;
 
 	if (request != NULL) {
-		s->is_proven = true;
+		s->is_proven |= pdu->status == SMPP_ROK;
 		s->env.events->answer(s->env.owner, s, request, pdu);
 		end_when_quiet(s);
 		return;
@@ -410,9 +410,10 @@ on_nack(struct smpp_session *s, const struct smpp_pdu *pdu)
 	const struct smpp_status *status = smpp_status_find(pdu->status);
 	struct err why;
 
-	if (s->state != SMPP_SESSION_BINDING && pdu->sequence != 0 &&
-	    pdu->sequence != s->enquire_sequence) {
-		on_submit_answer(s, pdu);
+	if (s->state != SMPP_SESSION_BINDING && pdu->sequence != 0) {
+		/* A centre that does not know enquire_link answers so, and lives. */
+		if (pdu->sequence != s->enquire_sequence)
+			on_submit_answer(s, pdu);
 		return;
 	}
 	/* Without a number it is about the stream, not about a request. */
@@ -445,8 +446,7 @@ on_pdu(struct smpp_session *s, const struct smpp_pdu *pdu)
 		send_answer(s, &answer);
 		return;
 	case SMPP_ENQUIRE_LINK_RESP:
-		s->questions = 0;
-		return;
+		return; /* it was heard, as all that comes */
 	case SMPP_GENERIC_NACK:
 		on_nack(s, pdu);
 		return;
@@ -529,6 +529,7 @@ on_data(void *owner, const unsigned char *p, size_t n)
 	size_t done = 0;
 
 	s->heard_ms = clock_mono_ms();
+	s->questions = 0;
 	while (s->stream != NULL && s->connection == connection) {
 		switch (smpp_read(p + done, n - done, SMPP_PDU_MAX_BYTES, s->env.setup->lax, &pdu,
 				  &fault)) {
