@@ -21,6 +21,9 @@
 #define PROVEN_MS 10000
 #define ENDING_MS 3000
 #define LATE_MAX 256
+/* One answer that does not come holds its place, and all behind it theirs, until it is given up: at
+ * 500 messages a second, 30 s. */
+#define RING_LEAST ((size_t)16 * 1024)
 /* A peer that sends and does not read: what is still unsent of our answers. */
 #define UNSENT_MAX ((size_t)1024 * 1024)
 /* More of our own is not queued: what lies here may leave after its write deadline. */
@@ -321,17 +324,32 @@ end_when_quiet(struct smpp_session *s)
 
 /* ---- what comes ---- */
 
+/* How many sequence numbers ago; they begin again behind the last. */
+static uint32_t
+age_of(const struct smpp_session *s, uint32_t sequence)
+{
+	return sequence <= s->sequence ? s->sequence - sequence
+				       : s->sequence + SMPP_SEQUENCE_MAX - sequence;
+}
+
 /* The request with that sequence number leaves the window; NULL: there is none. */
 static void *
 take_request(struct smpp_session *s, uint32_t sequence)
 {
+	size_t low = s->first, high = s->end;
 	void *request = NULL;
+	struct slot *slot;
 
-	for (size_t i = s->first; i != s->end && request == NULL; i++) {
-		struct slot *slot = slot_at(s, i);
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
 
-		if (slot->request == NULL || slot->sequence != sequence)
-			continue;
+		if (age_of(s, slot_at(s, middle)->sequence) > age_of(s, sequence))
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	slot = slot_at(s, low);
+	if (low != s->end && slot->sequence == sequence && slot->request != NULL) {
 		request = slot->request;
 		slot->request = NULL;
 		s->outstanding--;
@@ -709,11 +727,10 @@ struct smpp_session *
 smpp_session_new(const struct smpp_session_env *env, enum smpp_role role)
 {
 	struct smpp_session *s = calloc(1, sizeof *s);
-	size_t size = 64;
+	size_t size = RING_LEAST;
 
 	if (s == NULL)
 		return NULL;
-	/* One answer that does not come must not stop the window at once. */
 	while (size < (size_t)env->setup->cf->window * 4)
 		size *= 2;
 	s->ring = calloc(size, sizeof *s->ring);
