@@ -85,7 +85,7 @@ static const struct kind_sql kind_sql[] = {
 #define ARGS_OF_KIND_MAX 12
 
 static size_t
-put_release(struct db_value *a, const struct change *c, int64_t fence)
+put_release(const struct store *s, struct db_value *a, const struct change *c, int64_t fence)
 {
 	size_t n = 0;
 
@@ -97,6 +97,8 @@ put_release(struct db_value *a, const struct change *c, int64_t fence)
 	a[n++] = v_int(c->new_generation ? 1 : 0);
 	a[n++] = v_int(c->msg_id);
 	a[n++] = v_int(fence);
+	/* A fence comes again in a database that went back: perhaps it is another agent's by now. */
+	a[n++] = store_v_text(s->cfg->agent_id);
 	return n;
 }
 
@@ -120,7 +122,7 @@ put_args(const struct store *s, struct db_value *a, const struct change *c, int6
 		break;
 	case CHANGE_RELEASE:
 	case CHANGE_DEFER:
-		return put_release(a, c, fence);
+		return put_release(s, a, c, fence);
 	case CHANGE_LOOK:
 		a[n++] = v_int(c->delay_ms);
 		a[n++] = close;
@@ -618,17 +620,23 @@ decide_accept(struct store *s, struct work *w, struct err *e)
 	return is_older ? accept_older(s, w, e) : other_leg(s, w, e);
 }
 
-/* A refusal counts for its own attempt only, whatever the fence; without evidence the fence
- * decides alone. */
+/* A refusal counts for its own attempt only, whatever the fence (which a database that went back gives
+ * out again), and an answer does not undo an acceptance: that was another attempt's with this key.
+ * Without a key the fence decides alone. */
 static bool
 failure_counts(const struct work *w)
 {
 	const struct change *c = w->c;
+	bool has_fence = c->fence >= 0 && c->fence == w->st->row.fence;
 
-	if (c->fence >= 0 && c->fence == w->st->row.fence)
-		return c->client_key[0] == '\0' || is_own_attempt(w);
-	return c->is_evidence && is_own_attempt(w) &&
-	       (c->try_no == 0 || c->try_no == w->st->row.try_no);
+	if (c->client_key[0] == '\0')
+		return has_fence;
+	if (!is_own_attempt(w) || (!has_fence && !c->is_evidence))
+		return false;
+	if (c->try_no == 0)
+		return true;
+	return c->try_no == w->st->row.try_no &&
+	       !(c->is_evidence && w->st->row.status == ROW_ACCEPTED);
 }
 
 static enum rc

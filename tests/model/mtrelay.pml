@@ -558,8 +558,9 @@ inline apply_refusal()
 	:: !DEAD_ROW(m) && OWN(m, l, g) -> fail_own()
 	:: !DEAD_ROW(m) && !OWN(m, l, g) ->
 #else
-	:: !DEAD_ROW(m) && OWN(m, l, g) && (row[m].fence == (f) || row[m].try == (t)) -> fail_own()
-	:: !DEAD_ROW(m) && !(OWN(m, l, g) && (row[m].fence == (f) || row[m].try == (t))) ->
+	/* An answer does not undo an acceptance: that was of another attempt with this key. */
+	:: !DEAD_ROW(m) && OWN(m, l, g) && row[m].try == (t) && row[m].st != ACCEPTED -> fail_own()
+	:: !DEAD_ROW(m) && !(OWN(m, l, g) && row[m].try == (t) && row[m].st != ACCEPTED) ->
 #endif
 		if
 		:: !OWN(m, l, g) && row[m].leg == (l) && row[m].fence != (f) + 1 && try[(m) * NG + (g)].s != 0 ->
@@ -581,7 +582,7 @@ inline apply_unknown()
 inline apply_release()
 {
 	if
-	:: HAS_FENCE(m, f) && MAY(m, RELEASE) ->
+	:: HAS_FENCE(m, f) && MAY(m, RELEASE) && row[m].owner == a ->
 		GO(m, RELEASE);
 		row[m].fs = (keeps -> row[m].fs : 0);
 		row[m].again = keeps; row[m].pend = 0
@@ -592,7 +593,7 @@ inline apply_release()
 inline apply_defer()
 {
 	if
-	:: HAS_FENCE(m, f) && row[m].st == SENDING ->
+	:: HAS_FENCE(m, f) && row[m].st == SENDING && row[m].owner == a ->
 		GO(m, DEFER);
 		row[m].fs = (keeps -> row[m].fs : 0);
 		row[m].gen = row[m].gen + 1;

@@ -1197,6 +1197,39 @@ test_touched_with_an_outcome(void **state)
 	let_go(&k);
 }
 
+/* In a database that went back, fences and tries are given out once more. */
+static void
+test_fences_that_come_again(void **state)
+{
+	struct claimed k;
+	struct message *m;
+	struct change c;
+
+	(void)state;
+	m = one_claimed(&k);
+	sql("UPDATE mt_send SET owner = 'agent-2'");
+	c = change_of(CHANGE_RELEASE, m);
+	apply_one(&c, CHANGE_STALE);
+	c = change_of(CHANGE_DEFER, m);
+	apply_one(&c, CHANGE_STALE);
+	assert_string_equal(row_text("status", m->msg_id), "1");
+	/* The answer to another attempt than the one that has this fence now. */
+	sql("UPDATE mt_send SET owner = 'agent-1', try_no = 2");
+	c = change_of(CHANGE_RESULT, m);
+	c.class = RESULT_FAIL;
+	c.is_evidence = true;
+	(void)text_copy(c.code, sizeof c.code, "4001");
+	apply_one(&c, CHANGE_STALE);
+	/* Or to one of the same number, while the other was taken. */
+	sql("UPDATE mt_send SET status = 2, try_no = 1");
+	apply_one(&c, CHANGE_STALE);
+	assert_string_equal(row_text("status", m->msg_id), "2");
+	sql("UPDATE mt_send SET status = 1");
+	apply_one(&c, CHANGED);
+	assert_int_equal(number("SELECT COUNT(*) FROM mt_result WHERE result_code = '4001'"), 1);
+	let_go(&k);
+}
+
 /* ---- another attempt, another leg ---- */
 
 static void
@@ -3231,6 +3264,7 @@ main(void)
 		CASE(test_touched),
 		CASE(test_touched_in_the_next_leg),
 		CASE(test_touched_with_an_outcome),
+		CASE(test_fences_that_come_again),
 		CASE(test_resend_same_key),
 		CASE(test_resend_is_counted),
 		CASE(test_resend_new_key),
