@@ -34,6 +34,7 @@
 struct slot {
 	uint32_t sequence;
 	int64_t sent_ms;
+	uint64_t end;  /* of its bytes, counted as written is */
 	void *request; /* NULL: answered */
 };
 
@@ -60,6 +61,7 @@ struct smpp_session {
 	int64_t heard_ms;   /* last PDU of the peer */
 	int64_t asked_ms;   /* when our enquire_link went */
 	unsigned questions; /* of them without an answer */
+	uint64_t written;   /* bytes on this connection */
 	uint32_t sequence;
 	uint32_t bind_sequence;
 	uint32_t enquire_sequence;
@@ -235,7 +237,11 @@ send_pdu(struct smpp_session *s, const struct smpp_pdu *pdu, struct err *e)
 	if (s->stream == NULL)
 		return err_set(e, RC_LOST, 0, "smpp.send", "not connected");
 	rc = smpp_write(pdu, s->out, sizeof s->out, &n, e);
-	return rc == RC_OK ? stream_write(s->stream, s->out, n, e) : rc;
+	if (rc == RC_OK)
+		rc = stream_write(s->stream, s->out, n, e);
+	if (rc == RC_OK)
+		s->written += n;
+	return rc;
 }
 
 /* What nobody waits for: when it cannot be sent the connection has ended, or ends by its timers. */
@@ -622,6 +628,7 @@ connect_now(struct smpp_session *s)
 		 h->name, h->port);
 	s->connection++;
 	s->sequence = 0;
+	s->written = 0;
 	s->questions = 0;
 	memset(s->was_seen, 0, sizeof s->was_seen);
 	set_state(s, SMPP_SESSION_CONNECTING);
@@ -645,7 +652,7 @@ give_up_old(struct smpp_session *s, int64_t now_ms)
 		if (request == NULL)
 			continue;
 		/* It may not even have left yet, and must not do so later. */
-		if (stream_unsent(s->stream) > 0) {
+		if (slot->end > s->written - stream_unsent(s->stream)) {
 			s->first--;
 			err_set(&why, RC_LOST, ETIMEDOUT, "smpp", "%s reads nothing", s->peer);
 			fail(s, &why, false);
@@ -817,6 +824,7 @@ smpp_session_submit(struct smpp_session *s, struct smpp_pdu *pdu, void *request,
 	s->sequence = sequence;
 	*slot = (struct slot){ .sequence = sequence,
 			       .sent_ms = clock_mono_ms(),
+			       .end = s->written,
 			       .request = request };
 	s->end++;
 	s->outstanding++;
