@@ -542,6 +542,15 @@ on_bad(struct smpp_session *s, const struct smpp_pdu *pdu, const struct smpp_fau
 		s->env.events->gone(s->env.owner, s, request, 0);
 }
 
+/* Whole PDUs alone say that the peer lives: when the stream is out of step, and a length is waited
+ * for that was none, its answers to enquire_link are only filling. */
+static void
+heard(struct smpp_session *s)
+{
+	s->heard_ms = clock_mono_ms();
+	s->questions = 0;
+}
+
 static size_t
 on_data(void *owner, const unsigned char *p, size_t n)
 {
@@ -552,8 +561,6 @@ on_data(void *owner, const unsigned char *p, size_t n)
 	struct err why;
 	size_t done = 0;
 
-	s->heard_ms = clock_mono_ms();
-	s->questions = 0;
 	while (s->stream != NULL && s->connection == connection) {
 		switch (smpp_read(p + done, n - done, SMPP_PDU_MAX_BYTES, s->env.setup->lax, &pdu,
 				  &fault)) {
@@ -562,10 +569,12 @@ on_data(void *owner, const unsigned char *p, size_t n)
 			return done;
 		case SMPP_READ_PDU:
 			done += pdu.length;
+			heard(s);
 			on_pdu(s, &pdu);
 			break;
 		case SMPP_READ_BAD:
 			done += pdu.length;
+			heard(s);
 			on_bad(s, &pdu, &fault);
 			break;
 		case SMPP_READ_LOST:
