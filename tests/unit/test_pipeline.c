@@ -1,7 +1,8 @@
-/* Messages from phones on their way through the pipeline: a channel of the test's own, the pipeline
- * and the store as they are, SQLite in the test's process. The channel aborts the test when it is
- * called after its end or from inside of its own event. */
+/* Messages from phones, and messages in several parts, on their way through the pipeline: a channel of
+ * the test's own, the pipeline, the journal and the store as they are, SQLite in the test's process.
+ * The channel aborts the test when it is called after its end or from inside of its own event. */
 #include "config.h"
+#include <dirent.h>
 #include <event2/event.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +12,7 @@
 #include "agent/clock.h"
 #include "agent/log.h"
 #include "agent/pipeline_int.h"
+#include "agent/recover.h"
 #include "agent/schema.h"
 #include "agent/stats.h"
 #include "drivers/db/mem.h"
@@ -19,9 +21,10 @@
 #define TOLD_MAX 2000
 #define NUMBER "01012345678"
 
-static const char db_name[] = ":memory:received";
-static char folder[] = "/tmp/received.XXXXXX";
-static char log_path[64], conf_path[64];
+static const char db_name[] = ":memory:pipeline";
+static char folder[] = "/tmp/pipeline.XXXXXX";
+static char log_path[64], conf_path[64], state_dir[64];
+static struct journal *journal;
 static struct event_base *base;
 static struct store_config cfg;
 static struct session *session;
@@ -45,6 +48,9 @@ static struct {
 } told[TOLD_MAX];
 static size_t told_n;
 static uint64_t answer_with; /* a message that comes as soon as another one is confirmed; 0: none */
+static unsigned room;	     /* messages that it takes */
+static struct message *taken[8];
+static size_t taken_n;
 
 static void
 bring(uint64_t number, const char *text, const char *provider_id)
@@ -89,7 +95,9 @@ phone_close(struct channel *c)
 static const struct channel_caps *
 phone_caps(const struct channel *c)
 {
-	static const struct channel_caps caps = { .types = 1u << MSG_TYPE_SMS, .batch_max = 1 };
+	static const struct channel_caps caps = {
+		.types = 1u << MSG_TYPE_SMS, .batch_max = 4, .has_reports = true, .sms_bytes = 90
+	};
 
 	(void)c;
 	return &caps;
@@ -99,7 +107,34 @@ static unsigned
 phone_room(const struct channel *c)
 {
 	(void)c;
-	return 0;
+	return room;
+}
+
+static enum rc
+phone_submit(struct channel *c, struct message **m, size_t n, struct err *e)
+{
+	assert_ptr_equal(c, open_phone);
+	assert_true(n <= room && taken_n + n <= NELEM(taken));
+	(void)e;
+	memcpy(taken + taken_n, m, n * sizeof *m);
+	taken_n += n;
+	room -= (unsigned)n;
+	return RC_OK;
+}
+
+/* The i-th message was accepted in as many parts as there are ids. */
+static void
+accept_parts(size_t i, const char *first, const char *more)
+{
+	struct outcome o = { .kind = OUT_ACCEPTED, .parts = 3 };
+	char ids[100]; /* borrowed for the call */
+
+	(void)snprintf(o.provider_id, sizeof o.provider_id, "%s", first);
+	(void)snprintf(ids, sizeof ids, "%s", more);
+	o.more_ids = ids;
+	assert_true(open_phone->env.events->wire(open_phone->env.owner, &taken[i], 1));
+	open_phone->env.events->done(open_phone->env.owner, &taken[i], &o, 1);
+	memset(ids, 'x', sizeof ids);
 }
 
 static void
@@ -135,6 +170,7 @@ static const struct channel_driver phone = {
 	.open = phone_open,
 	.caps = phone_caps,
 	.room = phone_room,
+	.submit = phone_submit,
 	.received_taken = phone_taken,
 	.drain = phone_drain,
 	.in_flight = phone_in_flight,
@@ -179,11 +215,9 @@ sql(const char *text)
 }
 
 static int64_t
-rows(void)
+number(const char *text)
 {
-	const struct db_sql q = { .name = "rows",
-				  .text = "SELECT COUNT(*) FROM mt_recv",
-				  .cols = "i" };
+	const struct db_sql q = { .name = "number", .text = text, .cols = "i" };
 	struct db_value v = { 0 };
 	struct db_stmt *st;
 	bool more;
@@ -193,6 +227,12 @@ rows(void)
 	assert_int_equal(cfg.driver->fetch(st, &v, &more, NULL), RC_OK);
 	cfg.driver->finish(st);
 	return v.i;
+}
+
+static int64_t
+rows(void)
+{
+	return number("SELECT COUNT(*) FROM mt_recv");
 }
 
 static struct conf *
@@ -220,7 +260,7 @@ load(int rate)
 static void
 away(bool is_away)
 {
-	cfg.params.name = is_away ? "/nonexistent/received" : db_name;
+	cfg.params.name = is_away ? "/nonexistent/pipeline" : db_name;
 	db_mem_fail_at(is_away ? 1 : 0, RC_LOST, false);
 }
 
@@ -276,19 +316,43 @@ log_has(const char *word)
 static int
 setup(void **state)
 {
+	static const char *const tables[] = { "recv", "send", "result", "try", "agent" };
 	struct pipeline_env env = {
 		.base = base, .claim = session, .settle = session, .store = &cfg, .fatal = on_fatal
 	};
+	struct store_agent agent = { .journal_id = "j", .boot_id = "b", .host = "h" };
+	struct store_registration reg;
+	struct store_facts facts;
+	struct journal_info info;
+	struct store *st;
 	struct err e = { .text = "" };
 
 	(void)state;
-	sql("DELETE FROM mt_recv");
+	for (size_t i = 0; i < NELEM(tables); i++) {
+		char text[40];
+
+		(void)snprintf(text, sizeof text, "DELETE FROM mt_%s", tables[i]);
+		sql(text);
+	}
+	room = 0;
+	taken_n = 0;
 	away(false);
 	stats_reset();
 	told_n = 0;
 	opened = 0;
 	answer_with = 0;
 	conf = load(10);
+	cfg.params.name = db_name;
+	if (store_open(&cfg, &st, &e) != RC_OK || store_facts_read(st, &facts, &e) != RC_OK)
+		fail_msg("%s", e.text);
+	cfg.installation = facts.installation;
+	if (store_register(st, &agent, &reg, &e) != RC_OK ||
+	    journal_open(state_dir, 1 << 20, 1 << 20, &journal, &info, &e) != RC_OK ||
+	    journal_start(journal, reg.incarnation, &e) != RC_OK)
+		fail_msg("%s", e.text);
+	store_close(st);
+	env.journal = journal;
+	env.claim_seq = reg.claim_seq;
 	if (pipeline_new(&env, conf, &p, &e) != RC_OK || pipeline_start(p, &e) != RC_OK)
 		fail_msg("%s", e.text);
 	return 0;
@@ -304,6 +368,7 @@ teardown(void **state)
 	for (int i = 0; i < 3; i++)
 		event_base_loop(base, EVLOOP_NONBLOCK);
 	pipeline_free(p);
+	journal_close(journal);
 	conf_unref(conf);
 	away(false);
 	return 0;
@@ -513,6 +578,115 @@ a_drain_waits_for_them(void **state)
 	assert_true(told[0].stored);
 }
 
+static const char *
+parts_of(const char *outcome)
+{
+	static char text[200];
+
+	(void)snprintf(text, sizeof text,
+		       "SELECT COUNT(*) FROM mt_try WHERE part > 0 AND outcome = '%s'", outcome);
+	return text;
+}
+
+static bool
+both_taken(void)
+{
+	return taken_n == 2;
+}
+
+static void
+take_two(void)
+{
+	for (int i = 0; i < 2; i++)
+		sql("INSERT INTO mt_send (msg_type, sender, recipient, body) "
+		    "VALUES ('SMS', '0212345678', '" NUMBER "', 'long')");
+	room = 2;
+	pipeline_again_in(p, 0);
+	turn_until(both_taken);
+}
+
+static bool
+all_settled(void)
+{
+	return p->in_memory == 0;
+}
+
+static void
+bring_report(enum report_class class, const char *provider_id)
+{
+	struct report r = { .class = class };
+
+	(void)snprintf(r.provider_id, sizeof r.provider_id, "%s", provider_id);
+	(void)snprintf(r.channel, sizeof r.channel, "dry");
+	(void)snprintf(r.code, sizeof r.code, "%s", class == REPORT_OK ? "0000" : "4001");
+	pipeline_report(p, &r, 0);
+}
+
+static bool
+all_ended(void)
+{
+	return number("SELECT COUNT(*) FROM mt_send") == 0;
+}
+
+static void
+a_message_ends_with_its_parts(void **state)
+{
+	(void)state;
+	take_two();
+	accept_parts(0, "a1", "a2 a3");
+	accept_parts(1, "b1", "b2 b3");
+	bring_report(REPORT_OK, "a2");
+	bring_report(REPORT_FAIL, "b3");
+	bring_report(REPORT_OK, "b1");
+	turn_until(all_settled);
+	bring_report(REPORT_OK, "a1");
+	bring_report(REPORT_OK, "a3");
+	turn_until(all_ended);
+	assert_int_equal(number("SELECT COUNT(*) FROM mt_try WHERE part > 0"), 6);
+	assert_int_equal(number(parts_of("DELIVERED")), 4);
+	assert_int_equal(number("SELECT COUNT(*) FROM mt_result WHERE result_class = 'OK' "
+				"AND provider_id = 'a1' AND parts = 3"),
+			 1);
+	assert_int_equal(number("SELECT COUNT(*) FROM mt_result WHERE result_class = 'FAIL' "
+				"AND provider_id = 'b1' AND result_code = '4001'"),
+			 1);
+	assert_int_equal(number("SELECT COUNT(*) FROM mt_history"), 0);
+}
+
+/* The process ends between the answer and its settle. */
+static void
+a_start_finds_the_ids_in_the_journal(void **state)
+{
+	struct journal_info info;
+	struct recovered done;
+	struct store *st;
+	struct err e = { .text = "" };
+
+	(void)state;
+	take_two();
+	accept_parts(0, "a1", "a2 a3");
+	accept_parts(1, "b1", "b2");
+	assert_int_equal(number("SELECT COUNT(*) FROM mt_try"), 0);
+	pipeline_stop(p);
+	journal_close(journal);
+	if (journal_open(state_dir, 1 << 20, 1 << 20, &journal, &info, &e) != RC_OK ||
+	    store_open(&cfg, &st, &e) != RC_OK)
+		fail_msg("%s", e.text);
+	assert_int_equal(info.live, 2);
+	for (int turn = 0; turn < 2; turn++) {
+		if (recover_run(st, journal, &info, conf, &done, &e) != RC_OK)
+			fail_msg("%s", e.text);
+		assert_int_equal(done.answered, turn == 0 ? 2 : 0);
+		assert_int_equal(number("SELECT COUNT(*) FROM mt_send WHERE status = 2"), 2);
+		assert_int_equal(number(parts_of("ACCEPTED")), 5);
+		assert_int_equal(number("SELECT COUNT(*) FROM mt_try WHERE part = 3 "
+					"AND provider_id = 'a3' AND channel = 'dry'"),
+				 1);
+		assert_int_equal(journal_live(journal), 0);
+	}
+	store_close(st);
+}
+
 static int
 open_all(void **state)
 {
@@ -524,14 +698,20 @@ open_all(void **state)
 		return -1;
 	(void)snprintf(log_path, sizeof log_path, "%s/log", folder);
 	(void)snprintf(conf_path, sizeof conf_path, "%s/conf", folder);
+	(void)snprintf(state_dir, sizeof state_dir, "%s/state", folder);
+	if (mkdir(state_dir, 0700) != 0)
+		return -1;
 	db_mem_register();
 	base = event_base_new();
 	cfg = (struct store_config){ .driver = db_driver_find("mem"),
 				     .params = { .name = db_name },
 				     .prefix = "mt_",
 				     .agent_id = "agent-1",
-				     .close_after_ms = 1000,
-				     .late_ms = 1000,
+				     .agent_lease_ms = 30000,
+				     .row_lease_ms = 120000,
+				     .close_after_ms = 3600000,
+				     .expire_after_ms = 3600000,
+				     .late_ms = 3600000,
 				     .body_cap_bytes = 4096 };
 	if (base == NULL || log_open(LOG_SINK_FILE, log_path, LOG_LEVEL_DEBUG, &e) != RC_OK ||
 	    cfg.driver->process_init(&e) != RC_OK ||
@@ -547,6 +727,24 @@ open_all(void **state)
 }
 
 static int
+remove_all(void)
+{
+	DIR *d = opendir(state_dir);
+	struct dirent *one;
+	char path[400];
+
+	while (d != NULL && (one = readdir(d)) != NULL) {
+		(void)snprintf(path, sizeof path, "%s/%s", state_dir, one->d_name);
+		unlink(path);
+	}
+	if (d != NULL)
+		closedir(d);
+	unlink(log_path);
+	unlink(conf_path);
+	return rmdir(state_dir) == 0 && rmdir(folder) == 0 ? 0 : -1;
+}
+
+static int
 close_all(void **state)
 {
 	(void)state;
@@ -555,9 +753,7 @@ close_all(void **state)
 	cfg.driver->close(raw);
 	cfg.driver->process_fini();
 	log_close();
-	unlink(log_path);
-	unlink(conf_path);
-	return rmdir(folder);
+	return remove_all();
 }
 
 #define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -576,6 +772,8 @@ main(void)
 		CASE(a_channel_that_ends_is_not_called),
 		CASE(a_channel_is_told_before_it_is_opened_anew),
 		CASE(a_drain_waits_for_them),
+		CASE(a_message_ends_with_its_parts),
+		CASE(a_start_finds_the_ids_in_the_journal),
 	};
 
 	return cmocka_run_group_tests(tests, open_all, close_all);
