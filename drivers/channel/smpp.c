@@ -1184,6 +1184,9 @@ smpp_open(const struct channel_env *env, const struct conf_channel *cf, struct c
 	}
 	ch->no_tlvs = ch->setup->text;
 	ch->no_tlvs.split = SMPP_SPLIT_UDH;
+	/* All parts of a message go at once, also those of a centre that cannot have it as a whole. */
+	if (ch->no_tlvs.parts_max > (unsigned)cf->window)
+		ch->no_tlvs.parts_max = (unsigned)cf->window;
 	fill_caps(ch);
 	pace_init(&ch->pace, cf->rate, 1000, clock_mono_ms());
 	/* A restart must not use the references of a moment ago. */
