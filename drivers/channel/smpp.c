@@ -38,6 +38,7 @@
 #define SESSIONS_MAX 64 /* pairs count twice */
 #define CONGESTED 90	/* of congestion_state, per cent (SMPP 5.0, 4.8.4.18) */
 #define REFUSED_PAUSE_MS 60000
+#define AGAIN_MS 1000 /* between two tries of a part */
 
 enum piece_state { PIECE_WAITS, PIECE_SENT, PIECE_TAKEN, PIECE_REFUSED, PIECE_UNSURE };
 
@@ -55,6 +56,7 @@ struct sending {
 	struct sending *next;
 	struct message *m;
 	bool is_wired;
+	int64_t again_ms; /* in the list again: not before */
 	uint16_t reference;
 	unsigned parts;	    /* as the carrier counts */
 	unsigned n;	    /* pieces; 0: not planned */
@@ -305,6 +307,7 @@ judge(struct smpp_channel *ch, struct sending *s)
 		s->why.kind = OUT_DEFERRED;
 		finish(ch, s, &s->why, NULL);
 	} else {
+		s->again_ms = clock_mono_ms() + AGAIN_MS;
 		list_put(&ch->again, s);
 	}
 }
@@ -856,21 +859,24 @@ allowance(const struct smpp_channel *ch)
 	return ch->limit == 0 ? SIZE_MAX : ch->limit > under_way ? ch->limit - under_way : 0;
 }
 
-/* Parts of messages of which other parts were taken. */
-static void
+/* Parts of messages of which other parts were taken. False: some wait for room, and what comes behind
+ * them must not take it. */
+static bool
 send_again(struct smpp_channel *ch)
 {
-	unsigned taken[SESSIONS_MAX] = { 0 };
-	unsigned room;
+	static const unsigned none[SESSIONS_MAX];
+	int64_t now = clock_mono_ms();
+	struct sending *s;
 
-	for (size_t left = ch->again.n; left > 0; left--) {
-		struct smpp_session *session = roomiest(ch, taken, &room);
-		struct sending *s;
+	while ((s = ch->again.first) != NULL && now >= s->again_ms) {
+		unsigned room;
+		struct smpp_session *session = roomiest(ch, none, &room);
+		bool can_go = allowance(ch) > 0 && session != NULL && room >= s->n;
 
-		if (allowance(ch) == 0 || session == NULL || room < ch->again.first->n)
-			return;
-		s = list_take(&ch->again);
-		if (rules_for(ch, session)->split != s->split ||
+		if (!can_go && clock_boot_ms() <= s->m->deadline_boot_ms)
+			return false;
+		(void)list_take(&ch->again);
+		if (!can_go || rules_for(ch, session)->split != s->split ||
 		    !ch->env.events->wire(ch->env.owner, &s->m, 1)) {
 			s->why.kind = OUT_REJECTED;
 			if (s->why.code[0] == '\0')
@@ -882,6 +888,7 @@ send_again(struct smpp_channel *ch)
 		}
 		send_pieces(ch, s, session);
 	}
+	return true;
 }
 
 /* Messages for which there is room now, and their sessions. */
@@ -967,8 +974,8 @@ on_kick(evutil_socket_t fd, short what, void *user)
 		flush_queue(ch, 0,
 			    ch->is_draining ? "the channel is being drained"
 					    : "no session is bound");
-	send_again(ch);
-	send_queue(ch);
+	if (send_again(ch))
+		send_queue(ch);
 	hand_over(ch);
 	next_page(ch);
 	end_if_drained(ch);
@@ -997,6 +1004,9 @@ on_tick(evutil_socket_t fd, short what, void *user)
 	for (size_t i = 0; i < ch->session_n; i++)
 		smpp_session_tick(ch->session[i], now, is_late);
 	end_if_drained(ch);
+	/* Also when no session is left that would bring it about. */
+	if (ch->again.n > 0)
+		arm_kick(ch, 0);
 	arm(ch->tick, every);
 }
 
