@@ -984,9 +984,6 @@ on_kick(evutil_socket_t fd, short what, void *user)
 	else if (ch->room_owed && smpp_room((struct channel *)ch) > 0) {
 		ch->room_owed = false;
 		ch->env.events->room(ch->env.owner);
-	} else if (ch->room_owed && ch->cf->rate > 0) {
-		arm_kick(ch, 1 + pace_wait_ms(&ch->pace, now,
-					      pace_worth(&ch->pace, ch->caps.batch_max)));
 	}
 }
 
@@ -1216,7 +1213,9 @@ static unsigned
 smpp_room(const struct channel *c)
 {
 	struct smpp_channel *ch = self(c);
-	unsigned pace = pace_room(&ch->pace, clock_mono_ms());
+	int64_t now = clock_mono_ms(), wait_ms;
+	unsigned pace = pace_room(&ch->pace, now);
+	unsigned worth = pace_worth(&ch->pace, ch->caps.batch_max);
 	size_t allowed = allowance(ch);
 	size_t room = 0;
 
@@ -1227,7 +1226,7 @@ smpp_room(const struct channel *c)
 	if (room > allowed)
 		room = allowed;
 	room = room > ch->queue.n ? room - ch->queue.n : 0;
-	if (pace < pace_worth(&ch->pace, ch->caps.batch_max))
+	if (pace < worth)
 		room = 0;
 	if (room > pace)
 		room = pace;
@@ -1235,9 +1234,10 @@ smpp_room(const struct channel *c)
 		room = QUEUE_MAX - ch->queue.n;
 	if (room == 0) {
 		ch->room_owed = true;
-		if (ch->cf->rate > 0 && bound_senders(ch) > 0)
-			arm_kick(ch, 1 + pace_wait_ms(&ch->pace, clock_mono_ms(),
-						      pace_worth(&ch->pace, ch->caps.batch_max)));
+		/* Room in a window comes with an answer, room of the rate with time alone. */
+		wait_ms = pace_wait_ms(&ch->pace, now, worth);
+		if (wait_ms > 0 && bound_senders(ch) > 0)
+			arm_kick(ch, 1 + wait_ms);
 	}
 	return (unsigned)room;
 }
