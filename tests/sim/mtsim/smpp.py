@@ -545,7 +545,8 @@ class Centre:
         for rule in self.rules["submit"]:
             if rule.submit(to, tid, m.source, text, number_of_part, rule.new is not None and tid in self.provider.ids):
                 fx = dict(fx or {}, **rule.do)
-                accept = rule.accept
+                # Of several rules one that takes nothing decides, unless a later one says what is taken.
+                accept = rule.accept if "accept" in rule.do else accept and rule.accept
                 plan = rule.plan or plan
                 reject = rule.reject if rule.reject is not None else reject
                 before = before or rule.do.get("before_answer", False)
