@@ -495,13 +495,45 @@ receipt_at(struct smpp_channel *ch, size_t i)
 	return &ch->receipt[(ch->receipt_first + i) % RECEIPTS_MAX];
 }
 
+/* Nothing is left to be done but to end. A centre that always has another receipt must not keep us from it: those that
+ * the pipeline has not seen come again to the next session. */
+static bool
+is_over(const struct smpp_channel *ch)
+{
+	return ch->is_draining && ch->messages == 0;
+}
+
+static void
+put_off_receipts(struct smpp_channel *ch)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < ch->receipt_n; i++) {
+		const struct receipt *r = receipt_at(ch, i);
+
+		if (r->is_answer) {
+			*receipt_at(ch, kept++) = *r;
+			continue;
+		}
+		ch->count.put_off++;
+		smpp_session_confirm(r->owed.session, r->owed.connection, r->owed.command,
+				     r->owed.sequence, SMPP_RX_T_APPN);
+	}
+	ch->receipt_n = kept;
+}
+
 /* One page at a time. */
 static void
 next_page(struct smpp_channel *ch)
 {
-	size_t n = ch->receipt_n < PAGE_MAX ? ch->receipt_n : PAGE_MAX;
+	size_t n;
 
-	if (ch->page_n > 0 || n == 0)
+	if (ch->page_n > 0)
+		return;
+	if (is_over(ch))
+		put_off_receipts(ch);
+	n = ch->receipt_n < PAGE_MAX ? ch->receipt_n : PAGE_MAX;
+	if (n == 0)
 		return;
 	for (size_t i = 0; i < n; i++)
 		ch->page[i] = receipt_at(ch, i)->report;
@@ -670,7 +702,7 @@ on_deliver(void *owner, struct smpp_session *session, const struct smpp_pdu *pdu
 		return;
 	case SMPP_DELIVERY_REPORT:
 		find_key(ch, pdu, &receipt.report);
-		if (keep_receipt(ch, &receipt.report, &owed))
+		if (!is_over(ch) && keep_receipt(ch, &receipt.report, &owed))
 			return;
 		ch->count.put_off++;
 		status = SMPP_RX_T_APPN;
