@@ -197,9 +197,10 @@ print_status(const json_t *root)
 	       number_of(root, "waiting"), number_of(root, "unknown"), number_of(root, "held"));
 	if (due_ms >= 1000)
 		printf(", the oldest due for %s", ctl_span(span, sizeof span, due_ms));
-	printf("\n%-*s%lld messages of at most %lld, %lld to settle, %lld reports\n", LABEL,
-	       "memory", number_of(p, "in_memory"), number_of(p, "in_memory_most"),
-	       number_of(p, "settle_waiting"), number_of(p, "reports_waiting"));
+	printf("\n%-*s%lld messages of at most %lld, %lld to settle, %lld reports, %lld received\n",
+	       LABEL, "memory", number_of(p, "in_memory"), number_of(p, "in_memory_most"),
+	       number_of(p, "settle_waiting"), number_of(p, "reports_waiting"),
+	       number_of(p, "received_waiting"));
 	json_array_foreach(json_object_get(p, "channels"), i, ch)
 	{
 		printf("%-*s%s is %s, %lld under way, %lld to be sent, room for %lld\n", LABEL,

@@ -20,6 +20,7 @@ struct explain {
 	struct store_facts facts;
 	unsigned crashes;
 	char last_crash[300];
+	unsigned parts, delivered, failed; /* of the row's own attempt */
 	json_t *sentences;
 	int status;
 };
@@ -74,10 +75,16 @@ say_agents(struct explain *x)
 }
 
 static void
-take_crash(void *ctx, const struct admin_event *ev)
+take_event(void *ctx, const struct admin_event *ev)
 {
 	struct explain *x = ctx;
 
+	if (ev->source == ADMIN_TRY && ev->part > 0 &&
+	    strcmp(ev->client_key, x->row.client_key) == 0) {
+		x->parts++;
+		x->delivered += strcmp(ev->what, "DELIVERED") == 0;
+		x->failed += strcmp(ev->what, "FAILED") == 0;
+	}
 	if (ev->source != ADMIN_HISTORY || strcmp(ev->what, "crashed") != 0)
 		return;
 	x->crashes++;
@@ -90,7 +97,7 @@ say_crashes(struct explain *x, int64_t msg_id)
 {
 	struct err e;
 
-	if (store_admin_events(x->s, msg_id, take_crash, x, &e) != RC_OK)
+	if (store_admin_events(x->s, msg_id, take_event, x, &e) != RC_OK)
 		return ctl_fail_as(x->c, &e, CTL_READER);
 	if (x->crashes > 0)
 		say(x, CTL_WARN,
@@ -307,7 +314,15 @@ explain_sent(struct explain *x)
 	const struct admin_row *r = &x->row;
 	char at[32], span[32];
 
-	if (r->status == ROW_ACCEPTED)
+	if (r->status == ROW_ACCEPTED && x->parts > 0)
+		say(x, CTL_OK,
+		    "It was sent in %u parts: %s has them since %s; %u delivered, %u failed, for "
+		    "%u "
+		    "no delivery report has come yet; without them it ends with 8001 in %s.",
+		    x->parts, r->channel, ctl_time(at, sizeof at, r->first_sent_ms), x->delivered,
+		    x->failed, x->parts - x->delivered - x->failed,
+		    ctl_span(span, sizeof span, r->due_in_ms));
+	else if (r->status == ROW_ACCEPTED)
 		say(x, CTL_OK,
 		    "It was sent: %s has it since %s and no delivery report has come yet; without "
 		    "one it ends with 8001 in %s.",

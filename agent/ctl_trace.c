@@ -96,17 +96,18 @@ take_event(void *ctx, const struct admin_event *ev)
 		[ADMIN_TRY] = "attempt", [ADMIN_REPORT] = "report", [ADMIN_HISTORY] = "history"
 	};
 	struct trace *t = ctx;
-	char code[16], channel[48], provider[128], pcode[64], reason[320], key[48], which[48];
+	char code[16], channel[48], provider[128], pcode[64], reason[320], key[48], which[48],
+		part[32] = "";
 
 	if (t->events != NULL) {
 		json_array_append_new(
 			t->events,
-			json_pack("{s:s, s:o, s:s, s:s, s:s, s:s, s:s, s:s, s:i, s:i, s:s}",
+			json_pack("{s:s, s:o, s:s, s:s, s:s, s:s, s:s, s:s, s:i, s:i, s:i, s:s}",
 				  "source", sources[ev->source], "at", ctl_json_time(ev->at_ms),
 				  "what", ev->what, "code", ev->code, "provider_code",
 				  ev->provider_code, "channel", ev->channel, "provider_id",
 				  ev->provider_id, "client_key", ev->client_key, "leg", ev->leg,
-				  "try_no", ev->try_no, "reason", ev->reason));
+				  "try_no", ev->try_no, "part", ev->part, "reason", ev->reason));
 		return;
 	}
 	fact(code, sizeof code, "  code ", ev->code);
@@ -119,8 +120,13 @@ take_event(void *ctx, const struct admin_event *ev)
 	attempt(which, sizeof which, ev->leg, ev->try_no);
 	switch (ev->source) {
 	case ADMIN_TRY:
-		add(t, ev->at_ms, "%s  %s%s%s%s%s", which, ev->what, code, channel, provider, key);
-		add(t, ev->closed_ms, "%s is closed  %s%s", which, ev->what, code);
+		if (ev->part > 0) {
+			(void)snprintf(part, sizeof part, "part %d of ", ev->part);
+			key[0] = '\0'; /* that of its attempt */
+		}
+		add(t, ev->at_ms, "%s%s  %s%s%s%s%s", part, which, ev->what, code, channel,
+		    provider, key);
+		add(t, ev->closed_ms, "%s%s is closed  %s%s", part, which, ev->what, code);
 		break;
 	case ADMIN_REPORT:
 		add(t, ev->at_ms, "report kept, it fits no state of this message yet  %s%s%s%s%s",
@@ -240,6 +246,8 @@ static void
 print_result_head(int64_t msg_id, const struct admin_result *r)
 {
 	printf("message %" PRId64 "  done  %s  %s %s", msg_id, r->sent_type, r->class, r->code);
+	if (r->parts > 1)
+		printf("  in %d parts", r->parts);
 	if (r->req_key[0] != '\0')
 		printf("  request key %s", r->req_key);
 	printf("\n");

@@ -8,6 +8,7 @@
 #include "agent/clock.h"
 #include "agent/log.h"
 #include "agent/pipeline_int.h"
+#include "agent/text.h"
 
 void
 pipeline_again_in(struct pipeline *p, int64_t ms)
@@ -435,11 +436,36 @@ pipeline_channel_text(const struct pipeline *p, char *buf, size_t size)
 				      p->ways[i].name, way_word(p, &p->ways[i]));
 }
 
+/* The words "key=value" of a driver, which may repeat what a provider said, as an object; whole numbers
+ * become numbers. */
+static json_t *
+fields_of(const char *facts)
+{
+	json_t *fields = json_object();
+	char key[64], value[256];
+	int64_t number;
+	size_t n, equals;
+
+	for (const char *p = facts + strspn(facts, " "); *p != '\0'; p += n + strspn(p + n, " ")) {
+		n = strcspn(p, " ");
+		equals = strcspn(p, "=");
+		if (equals >= n)
+			continue;
+		(void)text_copy_n(key, sizeof key, p, equals);
+		(void)text_copy_n(value, sizeof value, p + equals + 1, n - equals - 1);
+		json_object_set_new(fields, key,
+				    text_i64(value, INT64_MIN, INT64_MAX, &number)
+					    ? json_integer(number)
+					    : json_string(value));
+	}
+	return fields;
+}
+
 json_t *
 pipeline_status(const struct pipeline *p)
 {
 	json_t *root = json_object(), *list = json_array(), *one;
-	char facts[256];
+	char facts[1024];
 	size_t i;
 
 	for (i = 0; i < p->way_count; i++) {
@@ -448,10 +474,15 @@ pipeline_status(const struct pipeline *p)
 		facts[0] = '\0';
 		if (w->ch != NULL)
 			w->driver->describe(w->ch, facts, sizeof facts);
-		one = json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:s}", "name", w->name, "driver",
-				w->driver->name, "state", way_word(p, w), "room",
+		/* One byte that is no text would cost the whole answer. */
+		for (char *c = facts; *c != '\0'; c++)
+			if (*c < ' ' || *c > '~')
+				*c = '?';
+		one = json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:s, s:o}", "name", w->name,
+				"driver", w->driver->name, "state", way_word(p, w), "room",
 				(json_int_t)(w->ch != NULL ? w->driver->room(w->ch) : 0), "ready",
-				(json_int_t)w->ready, "sent", (json_int_t)w->sent, "facts", facts);
+				(json_int_t)w->ready, "sent", (json_int_t)w->sent, "facts", facts,
+				"fields", fields_of(facts));
 		json_array_append_new(list, one);
 	}
 	json_object_set_new(root, "channels", list);

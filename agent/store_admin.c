@@ -150,6 +150,7 @@ read_event(struct store *s, enum admin_source source, struct admin_event *ev)
 		ev->leg = get_int(&in);
 		ev->try_no = get_int(&in);
 		ev->closed_ms = get_i64(&in);
+		ev->part = get_int(&in);
 		break;
 	case ADMIN_REPORT:
 		GET_TEXT(&in, ev->provider_code);

@@ -52,6 +52,7 @@ struct admin_event {
 	char client_key[CLIENT_KEY_LEN + 1], channel[33], provider_id[PROVIDER_ID_MAX + 1];
 	char reason[300];
 	int leg, try_no, from, to; /* from, to: statuses, -1 none */
+	int part; /* of an attempt in several parts, from 1; 0: the attempt itself */
 };
 enum rc store_admin_events(struct store *s, int64_t msg_id,
 			   void (*each)(void *ctx, const struct admin_event *ev), void *ctx,

@@ -443,6 +443,23 @@ def test_trace_shows_attempts_reports_and_history(database, agent):
     assert sorted(e["source"] for e in a.ctl_json("trace", msg)["events"]) == ["attempt", "history", "report", "report"]
 
 
+def test_trace_and_explain_show_parts(database, agent):
+    a = agent(start=False)
+    msg = put(database, 2)
+    for part, outcome in ((1, "DELIVERED"), (2, "ACCEPTED"), (3, "ACCEPTED")):
+        database.execute("INSERT INTO {p}try (msg_id, leg, try_no, client_key, channel, provider_id, outcome, part) VALUES "
+                         "(?, 0, 1, ?, 'infobip', ?, ?, ?)", (msg, KEY, "P%d" % part, outcome, part))
+    text = a.ctl("trace", msg).stdout
+    for word in ("part 1 of attempt 1  DELIVERED", "provider's id P1", "part 3 of attempt 1  ACCEPTED", "provider's id P3"):
+        assert word in text, text
+    assert sorted(e["part"] for e in a.ctl_json("trace", msg)["events"]) == [1, 2, 3]
+    assert re.search(r"sent in 3 parts: infobip has them .*; 1 delivered, 0 failed, for 2 no delivery", explain(a, msg, 2))
+    done = database.insert()
+    database.execute("INSERT INTO {p}result (msg_id, result_class, result_code, sent_type, parts, client_key) VALUES "
+                     "(?, 'OK', '0000', 'SMS', 3, 'k')", (done + 1000,))
+    assert "OK 0000  in 3 parts" in a.ctl("trace", done + 1000).stdout
+
+
 # ---- cancel ---------------------------------------------------------------------------------------------------------
 
 

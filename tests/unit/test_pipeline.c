@@ -165,6 +165,15 @@ phone_in_flight(const struct channel *c)
 	return 0;
 }
 
+static const char *says = "";
+
+static void
+phone_describe(const struct channel *c, char *buf, size_t size)
+{
+	(void)c;
+	(void)snprintf(buf, size, "%s", says);
+}
+
 static const struct channel_driver phone = {
 	.name = "null",
 	.open = phone_open,
@@ -174,6 +183,7 @@ static const struct channel_driver phone = {
 	.received_taken = phone_taken,
 	.drain = phone_drain,
 	.in_flight = phone_in_flight,
+	.describe = phone_describe,
 	.close = phone_close,
 };
 
@@ -726,6 +736,41 @@ open_all(void **state)
 	return 0;
 }
 
+static void
+what_a_channel_says_is_shown_as_text_and_as_fields(void **state)
+{
+	static const char said[] =
+		"sessions=2/2 bound=TRX window=37/100 limit=100 submitted=18446744073709551615 "
+		"accepted=123456789012 rejected=-1 deferred=0 unsure= throttled=0 late=7 alone "
+		"receipts=123456789012 unreadable=0 put_off=0 received=0 binds=12 "
+		"peer=smsc1.example:2776 tls=TLSv1.3 centre=\xea\xb0\xff";
+	const char *text;
+	const json_t *ch, *fields;
+	json_t *root;
+
+	(void)state;
+	says = said;
+	root = pipeline_status(p);
+	says = "";
+	assert_non_null(root);
+	ch = json_array_get(json_object_get(root, "channels"), 0);
+	text = json_string_value(json_object_get(ch, "facts"));
+	assert_non_null(text);
+	assert_int_equal(strlen(text), strlen(said));
+	assert_non_null(strstr(text, "centre=???"));
+	fields = json_object_get(ch, "fields");
+	assert_int_equal(json_object_size(fields), 19);
+	assert_string_equal(json_string_value(json_object_get(fields, "window")), "37/100");
+	assert_string_equal(json_string_value(json_object_get(fields, "unsure")), "");
+	assert_string_equal(json_string_value(json_object_get(fields, "submitted")),
+			    "18446744073709551615");
+	assert_int_equal(json_integer_value(json_object_get(fields, "accepted")), 123456789012);
+	assert_int_equal(json_integer_value(json_object_get(fields, "late")), 7);
+	assert_null(json_object_get(fields, "alone"));
+	assert_true(json_is_integer(json_object_get(root, "received_waiting")));
+	json_decref(root);
+}
+
 static int
 remove_all(void)
 {
@@ -774,6 +819,7 @@ main(void)
 		CASE(a_drain_waits_for_them),
 		CASE(a_message_ends_with_its_parts),
 		CASE(a_start_finds_the_ids_in_the_journal),
+		CASE(what_a_channel_says_is_shown_as_text_and_as_fields),
 	};
 
 	return cmocka_run_group_tests(tests, open_all, close_all);
