@@ -343,14 +343,15 @@ def test_killed_with_everything_under_way(database, sim, agent, oracle):
     kills = proof.size(3, 50)
     sim.config(answer_delay_ms=60, report_delay_ms=100, magic=False)
     sim.rule(on="submit", match={"probability": 0.2, "seed": seed}, before_answer=True)
-    a = agent(channels=[sim.smpp_channel(sessions=2, window=20, rate=300, answer_timeout="2s", split="udh")],
+    a = agent(channels=[sim.smpp_channel(sessions=2, window=20, rate=150, answer_timeout="2s", split="udh")],
               extra=dict(ROUTES, times={"agent_lease": "2s", "row_lease": "8s", "write_deadline": "2s"}))
     rows = set()
     at_work = 0
     for n in range(kills):
-        for _ in range(40):
+        for _ in range(60):
             rows.add(database.insert("010-2000-%04d" % rng.randrange(10000), "kill " + "long " * rng.choice([1, 50])))
-        time.sleep(rng.uniform(0.1, 0.6))       # the moment is what is random, nothing is waited for
+        wait_until(lambda: database.count("send", "status = 1") > 0, 10, "something under way", fail=a.dead_text)
+        time.sleep(rng.uniform(0, 0.3))         # the moment is what is random, nothing is waited for
         at_work += database.count("send", "status = 1") > 0
         a.kill9()
         a.start()
@@ -362,6 +363,7 @@ def test_killed_with_everything_under_way(database, sim, agent, oracle):
     proof.record("smpp kills", database.kind, seed, kills=kills, at_work=at_work, messages=len(rows), held=len(mine))
     assert all(t.phone <= 1 for t in truth.values())
     assert mine == held(a)
+    assert at_work >= kills / 5, "most kills hit an agent with empty hands"
     # An answer that had left and was not read yet died with the agent: more may be held than had no answer, never less.
     assert mine >= {m for m in rows if m not in told(oracle, truth)} - {
         oracle.id_of(t.id) for t in truth.values() if t.parts and t.phone}

@@ -59,7 +59,7 @@ FATES = {
 @pytest.mark.db("sqlite", "mariadb")
 def test_every_outcome(database, sim, smsc, oracle):
     sim.config(report_delay_ms=20)
-    a = smsc({"report": {"close_after": "6s", "window": "20s"}, "times": {"row_lease": "3s", "write_deadline": "500ms"}},
+    a = smsc({"report": {"close_after": "4s", "window": "20s"}, "times": {"row_lease": "3s", "write_deadline": "500ms"}},
              window=50)
     ids = {n: database.insert(M % n, "fate") for n in FATES}
     plain = [database.insert("010-2000-%04d" % n, "neighbour") for n in range(5)]
