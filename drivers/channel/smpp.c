@@ -409,10 +409,12 @@ heed_congestion(struct smpp_channel *ch, const struct smpp_pdu *pdu)
 {
 	uint32_t state;
 
-	if (smpp_tlv_int(pdu, SMPP_TLV_CONGESTION_STATE, &state) && state >= CONGESTED)
+	if (smpp_tlv_int(pdu, SMPP_TLV_CONGESTION_STATE, &state) && state >= CONGESTED) {
+		ch->good++; /* it was taken all the same: the pause need not become longer */
 		slow_down(ch, ch->cf->throttle_pause_ms);
-	else
+	} else {
 		speed_up(ch);
+	}
 }
 
 /* ---- answers to submits ---- */
