@@ -39,6 +39,7 @@
 #define CONGESTED 90	/* of congestion_state, per cent (SMPP 5.0, 4.8.4.18) */
 #define REFUSED_PAUSE_MS 60000
 #define AGAIN_MS 1000 /* between two tries of a part */
+#define LATER_MS UINT32_C(1000)
 
 enum piece_state { PIECE_WAITS, PIECE_SENT, PIECE_TAKEN, PIECE_REFUSED, PIECE_UNSURE };
 
@@ -419,6 +420,13 @@ heed_congestion(struct smpp_channel *ch, const struct smpp_pdu *pdu)
 
 /* ---- answers to submits ---- */
 
+/* For a message that the centre puts off: longer each time. */
+static uint32_t
+later_ms(int32_t try_no)
+{
+	return LATER_MS << (try_no <= 1 ? 0 : try_no > 9 ? 8 : try_no - 1);
+}
+
 static void
 on_answer(void *owner, struct smpp_session *session, void *request, const struct smpp_pdu *pdu)
 {
@@ -448,7 +456,9 @@ on_answer(void *owner, struct smpp_session *session, void *request, const struct
 		p->state = PIECE_UNSURE;
 		break;
 	}
-	if (reaction == SMPP_THROTTLE) {
+	if (reaction == SMPP_RETRY) {
+		o.retry_after_ms = later_ms(s->m->try_no);
+	} else if (reaction == SMPP_THROTTLE) {
 		slow_down(ch, ch->cf->throttle_pause_ms);
 		o.retry_after_ms = (uint32_t)ch->pause_ms;
 	} else if (reaction == SMPP_STOP) {
