@@ -1075,8 +1075,9 @@ on_down(void *owner, struct smpp_session *session, const struct err *why, bool i
 
 	(void)session;
 	ch->is_refused = is_refused;
-	log_err(LOG_LEVEL_INFO, "smpp.session", why, "channel=%s retry_ms=%" PRId64, ch->cf->name,
-		retry_ms);
+	/* While others are bound the state of the channel does not tell it: half the speed, or a pair without its receiver. */
+	log_err(bound_senders(ch) > 0 && !ch->is_draining ? LOG_LEVEL_WARN : LOG_LEVEL_INFO,
+		"smpp.session", why, "channel=%s retry_ms=%" PRId64, ch->cf->name, retry_ms);
 	if (bound_senders(ch) == 0 && !ch->is_draining) {
 		find_state(ch, why);
 		flush_queue(ch, retry_ms, why->text);
@@ -1152,8 +1153,8 @@ make_memory(struct smpp_channel *ch)
 	const struct conf_channel *cf = ch->cf;
 	size_t each = cf->bind == CONF_BIND_PAIR ? 2 : 1;
 
-	ch->session_n = (size_t)cf->sessions * each;
-	ch->session = calloc(ch->session_n, sizeof(struct smpp_session *));
+	ch->session = calloc((size_t)cf->sessions * each, sizeof(struct smpp_session *));
+	ch->session_n = ch->session != NULL ? (size_t)cf->sessions * each : 0;
 	ch->group = calloc(GROUP_MAX, sizeof(struct sending *));
 	ch->group_session = calloc(GROUP_MAX, sizeof(struct smpp_session *));
 	ch->group_message = calloc(GROUP_MAX, sizeof(struct message *));
