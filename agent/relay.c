@@ -1373,8 +1373,11 @@ relay_run(const char *conf_path, struct conf *conf)
 	log_event(LOG_LEVEL_INFO, "relay.stop", "status=%d", status);
 	notify_close();
 	conf_unref(r->conf);
-	if (r->base != NULL)
+	if (r->base != NULL) {
+		/* libevent lets go of a connection by a call back of its own, perhaps still to come. */
+		(void)event_base_loop(r->base, EVLOOP_NONBLOCK);
 		event_base_free(r->base);
+	}
 	free(r);
 	return status;
 }

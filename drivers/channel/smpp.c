@@ -1496,8 +1496,11 @@ smpp_check(const struct conf_channel *cf, char *sentence, size_t size, struct er
 	if (dns != NULL)
 		evdns_base_free(dns, 0);
 	smpp_setup_free(setup);
-	if (base != NULL)
+	if (base != NULL) {
+		/* As at the end of the agent: connections that libevent has not let go of yet. */
+		(void)event_base_loop(base, EVLOOP_NONBLOCK);
 		event_base_free(base);
+	}
 	return rc;
 }
 
