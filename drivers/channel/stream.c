@@ -207,6 +207,11 @@ explain_tls(struct stream *s)
 	while ((code = bufferevent_get_openssl_error(s->bev)) != 0)
 		if (first == 0)
 			first = code;
+#ifdef SSL_R_UNEXPECTED_EOF_WHILE_READING
+	/* OpenSSL 3 calls an end an error; as a balancer without a centre behind it does, it is no refusal. */
+	if (!s->is_up && ERR_GET_REASON(first) == SSL_R_UNEXPECTED_EOF_WHILE_READING)
+		first = 0;
+#endif
 	reason = first != 0 ? ERR_reason_error_string(first) : NULL;
 	if (!s->is_up && verdict != X509_V_OK) {
 		s->is_untrusted = true;
