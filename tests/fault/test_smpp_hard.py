@@ -296,6 +296,19 @@ def test_hosts_that_all_refuse_are_asked_slowly(database, centre, start):
     a.stop()
 
 
+def test_an_end_instead_of_tls_is_no_refusal(database, centre, start):
+    """As a balancer without a centre behind it does; "refused" would ask for an operator and be tried again in minutes."""
+    class Ends:
+        def begin(self, link):
+            link.sock.shutdown(socket.SHUT_WR)
+    c = centre(Ends())
+    a = start(c.channel(tls="on"))
+    a.wait_log(r"channel\.state .*state=DOWN .*no TLS")
+    wait_until(lambda: c.made >= 3, 8, "other tries soon", fail=a.dead_text)
+    assert not a.log_has("REFUSED")
+    a.stop()
+
+
 def test_binds_that_do_not_last_are_not_repeated_at_once(database, centre, start):
     def does(link, command, status, sequence, data):
         if command == wire.BIND_TRX:
@@ -397,6 +410,40 @@ def test_a_part_that_waits_for_a_centre_that_is_gone(database, centre, start):
     a.stop()
     assert time.monotonic() - began < 5
     assert len(c.submits) == 3
+
+
+# ---- less speed ----------------------------------------------------------------------------------------------------
+
+
+def test_a_centre_that_is_always_congested_gets_something(database, centre, start):
+    """It takes all that it is given: that is not the time for ever longer pauses."""
+    def does(link, command, status, sequence, data):
+        if command == wire.SUBMIT:
+            link.send(wire.SUBMIT_RESP, 0, sequence, b"x\0" + wire.tlv(wire.CONGESTION, b"\x5f"))
+        return command == wire.SUBMIT
+    c = centre(does)
+    a = start(c.channel(throttle_pause="20ms"))
+    for n in range(20):
+        database.insert(number(n), "x")
+    wait_until(lambda: database.count("result") == 20, 8, "all of them", fail=a.dead_text)
+    a.stop()
+
+
+def test_a_message_that_is_put_off_again_and_again_is_not_a_storm(database, centre, start):
+    def does(link, command, status, sequence, data):
+        if command == wire.SUBMIT and c.submits[-1][1].to == wire_number(0):
+            link.answer(c.submits[-1][1], RETRY)
+            return True
+        return False
+    c = centre(does)
+    a = start(c.channel())
+    database.insert(number(0), "x")
+    for n in range(1, 60):
+        database.insert(number(n), "x")
+        time.sleep(0.05)
+    wait_until(lambda: database.count("result") == 59, 10, "all others", fail=a.dead_text)
+    assert 2 <= c.taken(wire_number(0)) <= 5
+    a.stop()
 
 
 # ---- quiet, and an end ---------------------------------------------------------------------------------------------
@@ -521,7 +568,7 @@ def test_the_connection_is_cut_at_every_byte(database, centre, start):
     insert_two()
     wait_until(lambda: database.count("result") == 2 and not cuts.open, 10, "the first two", fail=a.dead_text)
     length = dict(cuts.link.passed)
-    step = proof.size(37, 1)
+    step = proof.size(97, 1)
     places = [(way, k) for way in ("up", "down") for k in range(0, length[way] + 1, step)]
     for way, k in places:
         cuts.armed = way, k
