@@ -1924,14 +1924,14 @@ test_parts_and_attempts(void **state)
 	id = m->msg_id;
 	make_unknown(m);
 	resend(m, true, &k2, 1);
-	(void)accepted_parts(m, "b1", "b2 b3");
-	assert_string_equal(parts_text(id), "AAA");
-	assert_int_equal(
-		number("SELECT COUNT(*) FROM mt_try WHERE part = 0 AND provider_id = 'b1'"), 1);
 	c = change_of(CHANGE_RESULT, k2.m[0]);
 	set_result(&c, RESULT_FAIL, "6001");
 	c.is_evidence = true;
 	apply_one(&c, CHANGED);
+	(void)accepted_parts(m, "b1", "b2 b3");
+	assert_string_equal(parts_text(id), "AAA");
+	assert_int_equal(
+		number("SELECT COUNT(*) FROM mt_try WHERE part = 0 AND provider_id = 'b1'"), 1);
 	assert_string_equal(row_text("status", id), "2");
 	report_part(REPORT_OK, "b1", "0000", REPORT_KNOWN);
 	report_part(REPORT_FAIL, "b2", "4001", REPORT_APPLIED);
