@@ -633,6 +633,8 @@ connect_now(struct smpp_session *s)
 	};
 	struct err why;
 
+	if (s->fails > 0 && s->fails % s->env.setup->host_n == 0)
+		stream_names_again(s->env.dns);
 	snprintf(s->peer, sizeof s->peer, strchr(h->name, ':') != NULL ? "[%s]:%s" : "%s:%s",
 		 h->name, h->port);
 	s->connection++;

@@ -474,6 +474,18 @@ try_next(struct stream *s)
 	fail(s);
 }
 
+void
+stream_names_again(struct evdns_base *dns)
+{
+	/* What is being looked up waits, and is asked anew. /etc/hosts would be added to what is known of it. */
+	evdns_base_clear_nameservers_and_suspend(dns);
+	evdns_base_search_clear(dns);
+	(void)evdns_base_resolv_conf_parse(
+		dns, DNS_OPTION_SEARCH | DNS_OPTION_NAMESERVERS | DNS_OPTION_MISC,
+		"/etc/resolv.conf");
+	evdns_base_resume(dns);
+}
+
 static void
 on_addresses(int result, struct evutil_addrinfo *list, void *user)
 {
