@@ -507,8 +507,8 @@ receipt_at(struct smpp_channel *ch, size_t i)
 	return &ch->receipt[(ch->receipt_first + i) % RECEIPTS_MAX];
 }
 
-/* Nothing is left to be done but to end. A centre that always has another receipt must not keep us from it: those that
- * the pipeline has not seen come again to the next session. */
+/* Nothing is left to be done but to end. A centre that always has another receipt must not keep us
+ * from it: those that the pipeline has not seen come again to the next session. */
 static bool
 is_over(const struct smpp_channel *ch)
 {
@@ -903,8 +903,8 @@ allowance(const struct smpp_channel *ch)
 	return ch->limit == 0 ? SIZE_MAX : ch->limit > under_way ? ch->limit - under_way : 0;
 }
 
-/* Parts of messages of which other parts were taken. False: some wait for room, and what comes behind
- * them must not take it. */
+/* Parts of messages of which other parts were taken. False: some wait for room, and what comes
+ * behind them must not take it. */
 static bool
 send_again(struct smpp_channel *ch)
 {
@@ -1075,7 +1075,8 @@ on_down(void *owner, struct smpp_session *session, const struct err *why, bool i
 
 	(void)session;
 	ch->is_refused = is_refused;
-	/* While others are bound the state of the channel does not tell it: half the speed, or a pair without its receiver. */
+	/* While others are bound the state of the channel does not tell it: half the speed, or a pair
+	 * without its receiver. */
 	log_err(bound_senders(ch) > 0 && !ch->is_draining ? LOG_LEVEL_WARN : LOG_LEVEL_INFO,
 		"smpp.session", why, "channel=%s retry_ms=%" PRId64, ch->cf->name, retry_ms);
 	if (bound_senders(ch) == 0 && !ch->is_draining) {

@@ -135,7 +135,8 @@ forget_failures(struct smpp_session *s)
 	return was_of_use;
 }
 
-/* When the next try is due, and at which host. A bind that ends before it was of any use is a failure too. */
+/* When the next try is due, and at which host. A bind that ends before it was of any use is a
+ * failure too. */
 static int64_t
 back_off(struct smpp_session *s, bool is_refused)
 {
@@ -148,8 +149,9 @@ back_off(struct smpp_session *s, bool is_refused)
 	s->fails++;
 	s->refusals += is_refused ? 1 : 0;
 	s->host = (s->host + 1) % hosts;
-	/* All of them are tried before there is a pause: where one refuses, as a centre that stands by may, another can be
-	 * in order. When all refuse it is the account, and that is locked by many tries. */
+	/* All of them are tried before there is a pause: where one refuses, as a centre that stands
+	 * by may, another can be in order. When all refuse it is the account, and that is locked by
+	 * many tries. */
 	if (s->fails % hosts != 0)
 		return with_jitter(NEXT_HOST_MS);
 	is_account = s->refusals >= hosts;

@@ -208,7 +208,8 @@ explain_tls(struct stream *s)
 		if (first == 0)
 			first = code;
 #ifdef SSL_R_UNEXPECTED_EOF_WHILE_READING
-	/* OpenSSL 3 calls an end an error; as a balancer without a centre behind it does, it is no refusal. */
+	/* OpenSSL 3 calls an end an error; as a balancer without a centre behind it does, it is no
+	 * refusal. */
 	if (!s->is_up && ERR_GET_REASON(first) == SSL_R_UNEXPECTED_EOF_WHILE_READING)
 		first = 0;
 #endif
@@ -477,7 +478,8 @@ try_next(struct stream *s)
 void
 stream_names_again(struct evdns_base *dns)
 {
-	/* What is being looked up waits, and is asked anew. /etc/hosts would be added to what is known of it. */
+	/* What is being looked up waits, and is asked anew. /etc/hosts is left out: it would be added
+	 * to what is known of it. */
 	evdns_base_clear_nameservers_and_suspend(dns);
 	evdns_base_search_clear(dns);
 	(void)evdns_base_resolv_conf_parse(

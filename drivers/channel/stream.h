@@ -43,7 +43,8 @@ enum rc stream_tls_new(const char *ca_file, const char *cert_file, const char *k
 		       struct ssl_ctx_st **out, struct err *e) MUST_USE;
 void stream_tls_free(struct ssl_ctx_st *tls); /* NULL is allowed */
 
-/* Reads /etc/resolv.conf again: the names of a machine that had no network at its start, or another one. */
+/* Reads /etc/resolv.conf again: for a machine that had no network at its start, or has another one
+ * now. */
 void stream_names_again(struct evdns_base *dns);
 
 enum rc stream_open(const struct stream_target *t, const struct stream_events *events, void *owner,
