@@ -2,6 +2,8 @@
 that do not last, floods.  The centre is a thread for each connection and does what its test's function says."""
 
 import collections
+import os
+import signal
 import socket
 import struct
 import threading
@@ -265,6 +267,26 @@ def test_a_generic_nack_to_enquire_link_is_an_answer(database, centre, start):
     a = start(c.channel(enquire_link="100ms"))
     wait_until(lambda: c.pdus[wire.ENQUIRE] >= 5, 10, "five questions", fail=a.dead_text)
     assert c.made == 1
+    a.stop()
+
+
+def test_answers_that_came_while_the_agent_stood_still(database, centre, start):
+    """The agent was slow, not the centre: what lies in the socket is read before anything is given up."""
+    def does(link, command, status, sequence, data):
+        if command == wire.SUBMIT and len(c.submits) == 20:
+            os.kill(a.pid, signal.SIGSTOP)
+            for _, s in list(c.submits):
+                link.answer(s)
+        return command == wire.SUBMIT and len(c.submits) <= 20
+    c = centre(does)
+    a = start(c.channel(window=20, answer_timeout="1s", enquire_link="300ms"), start=False)
+    database.insert_many(30, recipient=number)
+    a.start()
+    wait_until(lambda: len(c.submits) >= 20, 10, "a full window", fail=a.dead_text)
+    time.sleep(4)
+    os.kill(a.pid, signal.SIGCONT)
+    wait_until(lambda: database.count("result") == 30, 10, "all of them", fail=a.dead_text)
+    assert c.made == 1 and len(c.submits) == 30
     a.stop()
 
 
