@@ -94,16 +94,23 @@ report_on_page(void *owner, const struct report *r, size_t n)
 	struct way *w = owner;
 	struct pipeline *p = w->p;
 	struct report_wait *rw;
+	struct report *page;
 	uint64_t *numbers;
 	struct err e;
 	size_t i;
 	enum rc rc;
 
 	numbers = calloc(n, sizeof *numbers);
-	if (numbers == NULL)
+	page = calloc(n, sizeof *page);
+	if (numbers == NULL || page == NULL)
 		abort();
+	/* In the journal too: an id of the provider says nothing without it. */
+	for (i = 0; i < n; i++) {
+		page[i] = r[i];
+		text_copy(page[i].channel, sizeof page[i].channel, w->name);
+	}
 	(void)FAILPOINT(report_before_mark);
-	rc = journal_report(p->env.journal, r, numbers, n, &e);
+	rc = journal_report(p->env.journal, page, numbers, n, &e);
 	if (rc == RC_BUG)
 		p->env.fatal(p->env.arg, 75, e.text);
 	if (rc != RC_OK) {
@@ -117,8 +124,7 @@ report_on_page(void *owner, const struct report *r, size_t n)
 		rw = calloc(1, sizeof *rw);
 		if (rw == NULL)
 			abort();
-		rw->item.r = r[i];
-		text_copy(rw->item.r.channel, sizeof rw->item.r.channel, w->name);
+		rw->item.r = page[i];
 		rw->item.mark = numbers[i];
 		rw->way = w;
 		rw->ends_page = i + 1 == n;
@@ -128,6 +134,7 @@ report_on_page(void *owner, const struct report *r, size_t n)
 	}
 	stat_add(STAT_reports_received, (int64_t)n);
 	w->pages++;
+	free(page);
 	free(numbers);
 	if (rc == RC_OK)
 		sync_page(w);
