@@ -695,7 +695,7 @@ decide_part(struct store *s, struct work *w, const struct part *found, struct er
 			w->st->row.fence++;
 	}
 	if (rc == RC_OK && is_final)
-		rc = store_part_close(s, c, class, w->st->created_at, &part, e);
+		rc = store_part_close(s, c, class, &part, e);
 	if (rc != RC_OK)
 		return rc;
 	if (is_final && same_leg && part.decides) {
@@ -917,25 +917,19 @@ static enum rc
 part_of_result(struct store *s, struct work *w, const struct result_row *r, bool *decides,
 	       struct err *e)
 {
-	const struct db_value args[] = { v_int(w->c->msg_id), store_v_text(r->created_at),
-					 v_int(r->rev) };
 	struct part part;
 	bool found, matters;
-	int64_t affected = 0;
-	enum rc rc = store_part_find(s, w->c, r->created_at, &part, &found, e);
+	enum rc rc = store_part_find(s, w->c, &part, &found, e);
 
 	*decides = rc == RC_OK && !found;
 	if (rc != RC_OK || !found)
 		return rc;
 	w->c->provider_id[0] = '\0';
 	matters = r->class == RESULT_UNKNOWN && part.leg == r->leg;
-	if (matters) {
-		rc = store_run(s, "part_late", args, COUNT_OF(args), &affected, e);
-		if (rc == RC_OK)
-			rc = must_change(affected, w, e);
-	}
+	if (matters)
+		rc = store_part_hold(s, w->c, e);
 	if (rc == RC_OK)
-		rc = store_part_close(s, w->c, w->c->class, r->created_at, &part, e);
+		rc = store_part_close(s, w->c, w->c->class, &part, e);
 	if (rc != RC_OK || !matters || !part.decides)
 		return rc;
 	*decides = true;
@@ -1064,6 +1058,30 @@ leg_has_failed(struct store *s, const struct change *c, bool *is_over, struct er
 	return store_one(s, "leg_failed", args, COUNT_OF(args), is_over, e);
 }
 
+/* The same where the row was deleted and has no result yet. */
+static enum rc
+part_of_deleted(struct store *s, struct work *w, bool *decides, struct err *e)
+{
+	struct part part;
+	bool found;
+	enum rc rc = store_part_find(s, w->c, &part, &found, e);
+
+	*decides = rc == RC_OK && !found;
+	if (rc != RC_OK || !found)
+		return rc;
+	w->c->provider_id[0] = '\0';
+	w->report = REPORT_KNOWN;
+	rc = store_part_hold(s, w->c, e);
+	if (rc == RC_OK)
+		rc = store_part_close(s, w->c, w->c->class, &part, e);
+	if (rc != RC_OK || !part.decides)
+		return rc;
+	*decides = true;
+	w->c->parts = part.parts;
+	w->report = REPORT_APPLIED;
+	return RC_OK;
+}
+
 static enum rc
 decide_gone(struct store *s, struct work *w, struct err *e)
 {
@@ -1083,6 +1101,13 @@ decide_gone(struct store *s, struct work *w, struct err *e)
 	is_ours = c->m != NULL || c->fence >= 0 ||
 		  (key_decode(c->client_key, strlen(c->client_key), &k) &&
 		   k.installation == s->cfg->installation);
+	if (c->kind == CHANGE_RESULT && is_ours && c->is_report && c->provider_id[0] != '\0') {
+		bool decides;
+
+		rc = part_of_deleted(s, w, &decides, e);
+		if (rc != RC_OK || !decides)
+			return rc;
+	}
 	if (c->kind == CHANGE_RESULT && is_ours) {
 		/* A failed leg said so once and was followed by another, which may still arrive. */
 		rc = c->class == RESULT_FAIL ? leg_has_failed(s, c, &is_over, e) : RC_OK;
@@ -1104,7 +1129,7 @@ decide(struct store *s, struct work *w, struct err *e)
 	if (w->c->is_report && w->st->has_parts && w->c->provider_id[0] != '\0') {
 		struct part part;
 		bool found;
-		enum rc rc = store_part_find(s, w->c, w->st->created_at, &part, &found, e);
+		enum rc rc = store_part_find(s, w->c, &part, &found, e);
 
 		if (rc != RC_OK || found)
 			return rc == RC_OK ? decide_part(s, w, &part, e) : rc;

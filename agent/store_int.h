@@ -195,13 +195,15 @@ bool store_part_id(const struct change *c, const char **list, struct db_value *i
 bool store_has_id(const struct change *c, const char *provider_id);
 /* Keeps the ids of those that were accepted in several parts. */
 enum rc store_parts_add(struct store *s, struct work **w, size_t n, struct err *e) MUST_USE;
-/* The part that the report c is about, of the message that was created then. */
-enum rc store_part_find(struct store *s, const struct change *c, const char *created_at,
-			struct part *out, bool *found, struct err *e) MUST_USE;
-/* What c says about it. The row of the message (or its result) has to be written before, in the
- * same transaction: of two reports at the same time one must see the other. */
+/* The part that the report c is about; the key of its attempt is that of one message only. */
+enum rc store_part_find(struct store *s, const struct change *c, struct part *out, bool *found,
+			struct err *e) MUST_USE;
+/* What c says about it. The row of the message has to be written before, in the same transaction: of
+ * two reports at the same time one must see the other. */
 enum rc store_part_close(struct store *s, const struct change *c, enum result_class class,
-			 const char *created_at, struct part *p, struct err *e) MUST_USE;
+			 struct part *p, struct err *e) MUST_USE;
+/* Where there is no row any more, the parts themselves are locked instead. */
+enum rc store_part_hold(struct store *s, const struct change *c, struct err *e) MUST_USE;
 
 /* ---- reports inside a transaction ---- */
 struct kept_report {

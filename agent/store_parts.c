@@ -122,12 +122,11 @@ store_parts_add(struct store *s, struct work **w, size_t n, struct err *e)
 }
 
 enum rc
-store_part_find(struct store *s, const struct change *c, const char *created_at, struct part *out,
-		bool *found, struct err *e)
+store_part_find(struct store *s, const struct change *c, struct part *out, bool *found,
+		struct err *e)
 {
-	const struct db_value args[] = { v_int(c->msg_id), store_v_text(created_at),
-					 store_v_text(c->client_key), store_v_text(c->channel),
-					 store_v_text(c->provider_id) };
+	const struct db_value args[] = { v_int(c->msg_id), store_v_text(c->client_key),
+					 store_v_text(c->channel), store_v_text(c->provider_id) };
 	enum rc rc = store_one(s, "part_find", args, COUNT_OF(args), found, e);
 
 	if (rc == RC_OK && *found)
@@ -136,16 +135,27 @@ store_part_find(struct store *s, const struct change *c, const char *created_at,
 }
 
 enum rc
-store_part_close(struct store *s, const struct change *c, enum result_class class,
-		 const char *created_at, struct part *p, struct err *e)
+store_part_hold(struct store *s, const struct change *c, struct err *e)
+{
+	const struct db_value args[] = { v_int(c->msg_id), store_v_text(c->client_key) };
+	bool more = true;
+	enum rc rc = store_run(s, "part_hold", args, COUNT_OF(args), NULL, e);
+
+	while (rc == RC_OK && more)
+		rc = store_next(s, &more, e);
+	return rc;
+}
+
+enum rc
+store_part_close(struct store *s, const struct change *c, enum result_class class, struct part *p,
+		 struct err *e)
 {
 	const struct db_value close[] = {
 		store_v_text(class == RESULT_OK ? "DELIVERED" : "FAILED"),
 		store_v_some(c->code),
 		v_int(p->id),
 	};
-	const struct db_value count[] = { v_int(c->msg_id), store_v_text(created_at),
-					  store_v_text(c->client_key) };
+	const struct db_value count[] = { v_int(c->msg_id), store_v_text(c->client_key) };
 	int64_t affected = 0, all, delivered, failed;
 	bool found;
 	enum rc rc = store_run(s, "part_close", close, COUNT_OF(close), &affected, e);

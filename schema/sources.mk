@@ -81,7 +81,7 @@ schema_sql += \
 	schema/mysql/part_close.sql \
 	schema/mysql/part_count.sql \
 	schema/mysql/part_find.sql \
-	schema/mysql/part_late.sql \
+	schema/mysql/part_hold.sql \
 	schema/mysql/part_seen.sql \
 	schema/mysql/peek.sql \
 	schema/mysql/pend.sql \
@@ -209,7 +209,7 @@ schema_sql += \
 	schema/postgresql/part_close.sql \
 	schema/postgresql/part_count.sql \
 	schema/postgresql/part_find.sql \
-	schema/postgresql/part_late.sql \
+	schema/postgresql/part_hold.sql \
 	schema/postgresql/part_seen.sql \
 	schema/postgresql/peek.sql \
 	schema/postgresql/pend.sql \
@@ -335,7 +335,7 @@ schema_sql += \
 	schema/sqlite/part_close.sql \
 	schema/sqlite/part_count.sql \
 	schema/sqlite/part_find.sql \
-	schema/sqlite/part_late.sql \
+	schema/sqlite/part_hold.sql \
 	schema/sqlite/part_seen.sql \
 	schema/sqlite/peek.sql \
 	schema/sqlite/pend.sql \

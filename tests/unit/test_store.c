@@ -1955,6 +1955,30 @@ test_parts_and_attempts(void **state)
 	assert_string_equal(result_text_of("result_class", id), "OK");
 	let_go(&k2);
 	let_go(&k);
+	/* The row was deleted: its result all the same, when all are there. */
+	m = one_claimed(&k);
+	id = m->msg_id;
+	(void)accepted_parts(m, "d1", "d2 d3");
+	SQLF("DELETE FROM mt_send WHERE msg_id = %" PRId64, id);
+	report_part(REPORT_OK, "d3", "0000", REPORT_KNOWN);
+	report_part(REPORT_OK, "d1", "0000", REPORT_KNOWN);
+	report_part(REPORT_OK, "d1", "0000", REPORT_KNOWN);
+	assert_string_equal(result_text_of("result_class", id), "none");
+	report_part(REPORT_OK, "d2", "0000", REPORT_APPLIED);
+	assert_string_equal(result_text_of("result_class", id), "OK");
+	assert_string_equal(result_text_of("parts", id), "3");
+	report_part(REPORT_FAIL, "d3", "4001", REPORT_KNOWN);
+	let_go(&k);
+	m = one_claimed(&k);
+	id = m->msg_id;
+	(void)accepted_parts(m, "e1", "e2 e3");
+	SQLF("DELETE FROM mt_send WHERE msg_id = %" PRId64, id);
+	report_part(REPORT_OK, "e3", "0000", REPORT_KNOWN);
+	report_part(REPORT_FAIL, "e1", "4001", REPORT_APPLIED);
+	report_part(REPORT_OK, "e2", "0000", REPORT_KNOWN);
+	assert_string_equal(result_text_of("result_code", id), "4001");
+	assert_int_equal(number("SELECT COUNT(*) FROM mt_history WHERE event = 'conflict'"), 0);
+	let_go(&k);
 	/* They go with the attempts. */
 	SQLF("UPDATE mt_try SET sent_at = %s", at(-10 * 24 * HOUR_MS));
 	OK(store_care(st, &care_answer, E));

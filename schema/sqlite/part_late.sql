@@ -1,4 +1,0 @@
--- part_late: a report about a part of a message that ended as UNKNOWN; whoever comes second has to see the first.
--- args: msg_id created_at rev cols: none write: yes
-UPDATE {result} SET changed_at = strftime('%Y-%m-%d %H:%M:%f', 'now')
-WHERE msg_id = ? AND created_at = ? AND rev = ? AND result_class = 'UNKNOWN'
