@@ -19,6 +19,8 @@
 #define PAGE_MAX 3
 #define REQUESTS_MAX 3 /* under way at once, a channel */
 #define ANSWER_TIMEOUT_MS (30 * SECOND)
+#define PARTS_MAX 3
+#define IDS_MAX 64 /* bytes of the ids of parts 2 and on */
 
 /* What a provider took. */
 struct record {
@@ -27,6 +29,7 @@ struct record {
 	char id[24];
 	int64_t taken_ms, known_ms; /* when its end is known there */
 	bool is_delivered;
+	int parts;
 };
 
 struct waiting {
@@ -45,6 +48,7 @@ struct hand {
 	char key[BATCH_MAX][CLIENT_KEY_LEN + 1];
 	bool is_processed;
 	struct outcome out[BATCH_MAX];
+	char more_ids[BATCH_MAX][IDS_MAX];
 };
 
 struct request {
@@ -224,6 +228,31 @@ report_delay_ms(void)
 	return between(46 * HOUR, 60 * HOUR);
 }
 
+/* One that fails is enough for the message. */
+static void
+plan_part_reports(const struct record *k)
+{
+	const struct provider_plan *p = &providers[k->provider].plan;
+	int fails = k->is_delivered ? 0 : 1 + (int)pick((unsigned)k->parts), part;
+	struct report r;
+
+	for (part = 1; part <= k->parts; part++) {
+		bool is_ok = k->is_delivered || (part != fails && chance(7000));
+		int64_t due_ms = W.now_ms + report_delay_ms();
+
+		report_of(k, is_ok ? REPORT_OK : REPORT_FAIL, &r);
+		if (part > 1)
+			snprintf(r.provider_id, sizeof r.provider_id, "%s/%d", k->id, part);
+		put_report(k->provider, due_ms, &r);
+		if (chance(p->p_duplicate))
+			put_report(k->provider, due_ms + between(0, 10 * MINUTE), &r);
+		if (chance(p->p_pending)) {
+			r.class = REPORT_PENDING;
+			put_report(k->provider, W.now_ms + between(0, due_ms - W.now_ms), &r);
+		}
+	}
+}
+
 static void
 plan_reports(struct record *k)
 {
@@ -241,6 +270,10 @@ plan_reports(struct record *k)
 	if (chance(p->p_silent)) {
 		if (chance(5000))
 			k->known_ms = INT64_MAX;
+		return;
+	}
+	if (k->parts > 1) {
+		plan_part_reports(k);
 		return;
 	}
 	report_of(k, class, &r);
@@ -304,9 +337,14 @@ take(struct hand *h, size_t i)
 	t->delivered += k->is_delivered;
 	trace(NULL, k->is_delivered ? "provider takes, will deliver" : "provider takes, will fail",
 	      h->message[i], h->leg[i]);
+	k->parts = p->has_parts ? 1 + (int)pick(PARTS_MAX) : 1;
+	W.counts.parts += k->parts > 1 ? k->parts : 0;
 	plan_reports(k);
 	o->kind = OUT_ACCEPTED;
-	o->parts = 1;
+	o->parts = (unsigned)k->parts;
+	if (k->parts > 1)
+		snprintf(h->more_ids[i], IDS_MAX, k->parts == 2 ? "%s/2" : "%s/2 %s/3", k->id,
+			 k->id);
 	snprintf(o->provider_id, sizeof o->provider_id, "%s", k->id);
 }
 
@@ -364,6 +402,7 @@ request_end(struct request *r, struct outcome *o)
 	struct request **at;
 	struct outcome swapped[BATCH_MAX];
 	struct message *m[BATCH_MAX];
+	char more_ids[BATCH_MAX][IDS_MAX];
 	size_t i, first = r->n > 1 ? (size_t)pick((unsigned)r->n) : 0;
 
 	for (at = &c->requests; *at != r; at = &(*at)->next)
@@ -377,6 +416,10 @@ request_end(struct request *r, struct outcome *o)
 	for (i = 0; i < r->n; i++) {
 		m[i] = r->m[(i + first) % r->n];
 		swapped[i] = o[(i + first) % r->n];
+		if (swapped[i].kind != OUT_ACCEPTED || swapped[i].parts < 2)
+			continue;
+		memcpy(more_ids[i], r->hand->more_ids[(i + first) % r->n], IDS_MAX);
+		swapped[i].more_ids = more_ids[i];
 	}
 	i = r->n;
 	if (r->hand != NULL)

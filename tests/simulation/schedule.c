@@ -373,6 +373,12 @@ draw_provider(struct provider_plan *p, bool is_calm)
 	p->can_query = chance(6500);
 	p->has_reports = chance(9200);
 	p->report_by = (int)pick(3);
+	p->has_parts = p->has_reports && chance(2500);
+	if (p->has_parts) {
+		/* As with SMPP: nothing but the ids is known of a part. */
+		p->knows_keys = p->can_query = false;
+		p->report_by = 2;
+	}
 	p->p_reject = maybe(5000, 2000);
 	p->p_fail = maybe(6000, 4000);
 	p->p_pending = maybe(3000, 5000);
@@ -477,7 +483,7 @@ print_plan(void)
 	for (i = 0; i < plan.provider_count; i++) {
 		const struct provider_plan *p = &plan.providers[i];
 
-		printf("p%u: knows keys for %" PRId64 " s, %s, %s, report by %s, batch %" PRId64
+		printf("p%u: knows keys for %" PRId64 " s, %s, %s, report by %s%s, batch %" PRId64
 		       "\n",
 		       i, p->knows_keys ? p->window_ms / 1000 : 0,
 		       p->can_query ? "can be asked" : "cannot be asked",
@@ -485,7 +491,7 @@ print_plan(void)
 		       p->report_by == 0   ? "key and id"
 		       : p->report_by == 1 ? "key"
 					   : "id",
-		       channels[i].batch);
+		       p->has_parts ? " of each part" : "", channels[i].batch);
 	}
 }
 

@@ -52,7 +52,7 @@ int64_t between(int64_t least, int64_t most);
 	X(messages)                                                                              \
 	X(starts) X(crashes) X(power_cuts) X(lost_journals) X(pauses) X(drains) X(lost_commits)  \
 		X(lost_calls) X(outages) X(rollbacks) X(clock_jumps) X(requests) X(cut_requests) \
-			X(late_requests) X(resends) X(queries) X(reports) X(lost_pages) X(ok)    \
+			X(late_requests) X(resends) X(queries) X(reports) X(lost_pages) X(parts) X(ok) \
 				X(failed) X(unknown) X(excused) X(lost) X(doubled) X(wrong)      \
 					X(stuck)
 struct counts {
@@ -159,6 +159,7 @@ void database_each(const char *sql, void (*row)(void *arg, char **cols), void *a
 /* ---- provider.c ---- */
 struct provider_plan {
 	bool knows_keys, can_query, has_reports;
+	bool has_parts; /* a message is up to three, each with an id and reports of its own */
 	int64_t window_ms;
 	int report_by; /* 0 key and id, 1 key, 2 id */
 	unsigned p_reject, p_defer, p_ended, p_cut_before, p_cut_after, p_late, p_lost_answer;
