@@ -108,6 +108,8 @@
 #define TO_WAIT SAME
 #define FROM_WAIT_OLDER (S0 + S1 + S5)
 #define TO_WAIT_OLDER UNKNOWN
+#define FROM_PART (S0 + S1 + S2 + S3 + S4 + S5)
+#define TO_PART SAME
 #define FROM_NEXT_LEG (S1 + S2 + S3 + S4)
 #define TO_NEXT_LEG READY
 #define FROM_RESULT (S0 + S1 + S2 + S3 + S4 + S5)
@@ -481,6 +483,7 @@ inline apply_report()
 	if
 	:: DEAD_ROW(m) -> meet_result()
 	:: !DEAD_ROW(m) && OWN(m, l, g) ->
+		LIKE(m, PART);		/* of a message in parts: what is said of all but the last */
 		if
 #ifdef BAD_REPORT_DROPPED
 		:: row[m].st == SENDING		/* not accepted yet: unknown */
