@@ -122,7 +122,8 @@ def test_killed_at_random(servers, database, sim, agent, how):
         count, crew.kills, crew.at_work, crew.inserted, held, crew.worst_s))
     proof.record("kills " + how, database.kind, seed, kills=crew.kills, at_work=crew.at_work, rows=crew.inserted, held=held,
                  agents=float(count), sending_s=crew.worst_s)
-    assert crew.at_work >= wanted / 10, "most kills hit an agent with empty hands"
+    # A few kills may all come between two claims; many cannot.
+    assert wanted < 50 or crew.at_work >= wanted / 10, "most kills hit an agent with empty hands"
 
 
 def finish_held(crew):
