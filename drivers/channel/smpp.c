@@ -589,16 +589,17 @@ keep_receipt(struct smpp_channel *ch, const struct report *r, const struct owed 
 	return true;
 }
 
-/* Our own key, where the centre hands it back. */
+/* Our own key, where the centre hands it back; that of a part has more behind it. */
 static void
 find_key(const struct smpp_channel *ch, const struct smpp_pdu *pdu, struct report *r)
 {
-	const struct smpp_tlv *t =
-		ch->cf->key_tag != 0 ? smpp_tlv_find(pdu, (uint16_t)ch->cf->key_tag) : NULL;
+	const char *key;
+	size_t n;
 
-	if (t == NULL || t->n < CLIENT_KEY_LEN)
+	key = ch->cf->key_tag != 0 ? smpp_tlv_text(pdu, (uint16_t)ch->cf->key_tag, &n) : NULL;
+	if (key == NULL || n != CLIENT_KEY_LEN)
 		return;
-	memcpy(r->client_key, smpp_tlv_value(t), CLIENT_KEY_LEN);
+	memcpy(r->client_key, key, CLIENT_KEY_LEN);
 	r->client_key[CLIENT_KEY_LEN] = '\0';
 	if (strspn(r->client_key, "0123456789abcdefghijklmnopqrstuvwxyz") != CLIENT_KEY_LEN)
 		r->client_key[0] = '\0';
@@ -739,11 +740,12 @@ on_deliver(void *owner, struct smpp_session *session, const struct smpp_pdu *pdu
 
 static void
 fill(struct smpp_channel *ch, const struct smpp_session *session, const struct sending *s,
-     struct smpp_pdu *pdu)
+     unsigned part_no, struct smpp_pdu *pdu)
 {
 	const struct conf_channel *cf = ch->cf;
 	const struct message *m = s->m;
-	static char validity[SMPP_TIME_SIZE]; /* loop thread; read at once by the writer */
+	/* loop thread; read at once by the writer */
+	static char validity[SMPP_TIME_SIZE], key[CLIENT_KEY_LEN + 8];
 	int64_t seconds =
 		m->expire_in_s < SMPP_RELATIVE_MAX_S ? m->expire_in_s : SMPP_RELATIVE_MAX_S;
 
@@ -760,8 +762,9 @@ fill(struct smpp_channel *ch, const struct smpp_session *session, const struct s
 	if (cf->user_reference && !smpp_tlv_put_int(pdu, SMPP_TLV_USER_MESSAGE_REFERENCE, 2,
 						    (uint32_t)(m->msg_id & 0xffff)))
 		abort();
-	if (cf->key_tag != 0 &&
-	    !smpp_tlv_put(pdu, (uint16_t)cf->key_tag, m->client_key, CLIENT_KEY_LEN))
+	/* The receipt of one part must not speak for the message. */
+	snprintf(key, sizeof key, s->n > 1 ? "%s.%u" : "%s", m->client_key, part_no);
+	if (cf->key_tag != 0 && !smpp_tlv_put(pdu, (uint16_t)cf->key_tag, key, strlen(key)))
 		abort();
 	for (size_t i = 0; i < ch->setup->extra_n; i++)
 		if (!smpp_tlv_put(pdu, ch->setup->extra[i].tag, ch->setup->extra[i].bytes,
@@ -834,7 +837,7 @@ send_pieces(struct smpp_channel *ch, struct sending *s, struct smpp_session *ses
 			rc = smpp_text_part(&p, s->reference, &pdu, room, sizeof room, &e);
 		if (s->piece[i].state != PIECE_WAITS)
 			continue;
-		fill(ch, session, s, &pdu);
+		fill(ch, session, s, i + 1, &pdu);
 		if (rc == RC_OK)
 			rc = smpp_source(&ch->setup->source, s->m->from_wire, &pdu.sm.source, &e);
 		if (rc == RC_OK)

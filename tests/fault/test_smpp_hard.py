@@ -28,7 +28,7 @@ class Submit:
         sm = wire.read_sm(data)
         self.sequence, self.to = sequence, sm.dest
         key = sm.tlvs.get(KEY_TAG)
-        self.key = key.decode() if key else None
+        self.key = key.decode().partition(".")[0] if key else None
         self.part, self.parts = 1, 1
         if sm.esm & 0x40:
             (_, self.parts, self.part), _ = wire.header_of(sm.octets)

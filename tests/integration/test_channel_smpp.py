@@ -181,6 +181,18 @@ def test_parts_of_which_some_are_put_off_or_refused(database, sim, smsc, oracle)
     assert oracle.violations(all_done=False) == []
 
 
+def test_the_receipt_of_a_part_does_not_speak_for_the_message(database, sim, smsc, oracle):
+    """The centre hands our key back, before it has answered all the parts."""
+    sim.config(smpp_echo_key=True)
+    a = smsc(split="udh", window=20)
+    sim.rule(on="submit", match={"part": 1}, before_answer=True)
+    sim.rule(on="submit", match={"part": 3}, delay_ms=500, outcome="UNDELIV")
+    msg = database.insert("010-2000-0001", "part " * 80, msg_type="SMS")
+    oracle.expect(msg)
+    database.wait_result(msg, fail=a.dead_text, result_class="FAIL", parts=3)
+    assert run_out(a, database, oracle) == {"FAIL": 1}
+
+
 def test_a_sender_by_name_and_numbers_of_all_forms(database, sim, smsc):
     a = smsc()
     ids = [database.insert("010-2000-0001", "x", sender=s) for s in ("MyShop", "02-123-4567", "+82 2 123 4567", "1588-0000")]

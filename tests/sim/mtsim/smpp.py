@@ -522,7 +522,7 @@ class Centre:
         mid = FORMS[cfg["smpp_id"]] % number
         key = m.tlvs.get(cfg["smpp_key_tag"])
         key = key.decode("latin-1") if key is not None else None
-        tid = key if key is not None else mid
+        tid = key.partition(".")[0] if key is not None else mid      # a part has its number behind the key
         plan, reject, accept = self.plain, None, True
         delay = cfg["answer_delay_ms"]
         fx = None
