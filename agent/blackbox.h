@@ -35,7 +35,8 @@ enum box_step {
 
 /* Steps in which evidence about a row ended the process: without it the row may be harmless. */
 #define BOX_EVIDENCE (1u << BOX_ANSWER | 1u << BOX_REPORT | 1u << BOX_SETTLE)
-/* As made: the row was gone when the start looked for it; whatever is claimed with its msg_id is another. */
+/* As made: the row was gone when the start looked for it; whatever is claimed with its msg_id is
+ * another. */
 #define BLACKBOX_GONE UINT32_MAX
 
 struct blackbox_crash {
@@ -64,7 +65,8 @@ void blackbox_stuck(void);
 unsigned blackbox_blame(const struct blackbox_crash *c);
 /* What the note did not know: the msg_id of one that was blamed by its key, or made. */
 void blackbox_name(const struct blackbox_crash *c);
-/* Known by another made, the suspect's row is gone and its msg_id was given to this one: forgotten. */
+/* Known by another made, the suspect's row is gone and its msg_id was given to this one: forgotten.
+ */
 bool blackbox_shuns(int64_t msg_id, uint32_t made);
 /* And one of its crashes was in one of these steps, a bit each. */
 bool blackbox_shuns_in(int64_t msg_id, unsigned steps);

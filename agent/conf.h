@@ -151,8 +151,8 @@ void conf_print_man(FILE *f);
 bool conf_reload_check(const struct conf *old_conf, const struct conf *new_conf, char *buf,
 		       size_t size);
 
-/* All options alike, and the contents of the files that they name: a reload may leave such a channel
- * alone. */
+/* All options alike, and the contents of the files that they name: a reload may leave such a
+ * channel alone. */
 bool conf_channel_equal(const struct conf_channel *a, const struct conf_channel *b);
 
 /* Reads the first line of a secret's file, without the line end. The caller wipes buf with

@@ -123,7 +123,7 @@ conf_dump(const struct conf *c, FILE *f)
 			fputs(si->is_list ? "\t{\n" : "", f);
 			dump_group(c, f, s, i, si->is_list ? "\t\t" : "\t");
 			fprintf(f, "%s",
-				!si->is_list                     ? ""
+				!si->is_list			 ? ""
 				: i + 1 < conf_group_count(c, s) ? "\t},\n"
 								 : "\t}\n");
 		}

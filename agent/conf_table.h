@@ -34,7 +34,7 @@ struct conf_option {
 	enum conf_section section;
 	const char *name;
 	enum conf_kind kind;
-	size_t offset;       /* in the struct of the section */
+	size_t offset;	     /* in the struct of the section */
 	size_t count_offset; /* KIND_LIST */
 	const char *def_text;
 	int64_t def, min, max; /* KIND_STR: bytes, KIND_LIST: strings */

@@ -1,9 +1,11 @@
 /* control.h - the local socket by which mtrelayctl talks to the running agent.
  *
- * One request a connection: a line of words ("pause infobip"), then one JSON object as the answer and the end:
+ * One request a connection: a line of words ("pause infobip"), then one JSON object as the answer
+ * and the end:
  *   {"ok": true, ...} or {"ok": false, "error": "sentence"}
- * The words stand in agent/control.def. The socket is 0660: who may use it is decided by its user, its group and the
- * folder it lies in. Requests are at most 512 bytes and must be complete within 5 seconds. Loop thread only. */
+ * The words stand in agent/control.def. The socket is 0660: who may use it is decided by its user,
+ * its group and the folder it lies in. Requests are at most 512 bytes and must be complete within 5
+ * seconds. Loop thread only. */
 #ifndef MTRELAY_CONTROL_H
 #define MTRELAY_CONTROL_H
 #include "agent/err.h"

@@ -2,8 +2,8 @@
  *
  * One thread, one command a process. Commands that ask the running agent are in ctl_agent.c, those
  * that work on the database alone in ctl_db.c, ctl_unknown.c and ctl_check.c. Text for people,
- * --json for programs. Exit status: 0 done or healthy, 1 a warning, 2 a failure or nothing found, 64
- * wrong use, 69 agent or database not reached, 77 no right to, 78 configuration. */
+ * --json for programs. Exit status: 0 done or healthy, 1 a warning, 2 a failure or nothing found,
+ * 64 wrong use, 69 agent or database not reached, 77 no right to, 78 configuration. */
 #ifndef MTRELAY_CTL_H
 #define MTRELAY_CTL_H
 #include <jansson.h>

@@ -26,7 +26,8 @@ socket_path(struct ctl *c, int *status)
 	return *status == 0 ? c->conf->agent.control_socket : NULL;
 }
 
-/* Sends one line and reads one object. NULL: *status is what to end with, the sentence is printed. */
+/* Sends one line and reads one object. NULL: *status is what to end with, the sentence is printed.
+ */
 static json_t *
 ask(struct ctl *c, int argc, char **argv, int *status)
 {

@@ -3,8 +3,7 @@
 #include <stdio.h>
 #include "agent/err.h"
 
-enum rc
-(err_set)(struct err *e, enum rc rc, int native, const char *where, const char *fmt, ...)
+enum rc(err_set)(struct err *e, enum rc rc, int native, const char *where, const char *fmt, ...)
 {
 	va_list ap;
 

@@ -17,15 +17,15 @@ enum rc {
 	RC_DATA,   /* this row is bad: set it aside, go on with the others */
 	RC_CONFIG, /* an operator must act: login, table, certificate, file */
 	RC_NOMEM,  /* postpone; keep what is in flight */
-	RC_BUG,    /* we broke a rule of our own */
+	RC_BUG,	   /* we broke a rule of our own */
 };
 
 struct err {
 	enum rc rc;
-	int native;        /* the library's own number, 0 when it has none */
+	int native;	   /* the library's own number, 0 when it has none */
 	char sqlstate[6];  /* "" when it has none */
 	const char *where; /* static text: "odbc.open" */
-	char text[256];    /* one sentence: what, where, remedy; no message text, no whole number */
+	char text[256];	   /* one sentence: what, where, remedy; no message text, no whole number */
 };
 
 /* Fills e (which may be NULL) and returns rc, so that a failing function can end in one line. */

@@ -172,9 +172,10 @@ arm_one(char *item, struct err *e)
 			"MTRELAY_FAILPOINT: %.60s: \"%.20s\" is no count of hits, write 1 or more",
 			item, nth);
 	if (needle != NULL && !text_copy(p->needle, sizeof p->needle, needle))
-		return err_set(e, RC_CONFIG, 0, "failpoint.arm",
-			       "MTRELAY_FAILPOINT: %.60s: the text behind @ is longer than %d bytes",
-			       item, NEEDLE_BYTES - 1);
+		return err_set(
+			e, RC_CONFIG, 0, "failpoint.arm",
+			"MTRELAY_FAILPOINT: %.60s: the text behind @ is longer than %d bytes", item,
+			NEEDLE_BYTES - 1);
 	return RC_OK;
 }
 

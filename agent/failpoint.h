@@ -6,7 +6,8 @@
  * and acts at the nth hit (counted from 1 over all threads), without nth at every hit. A point
  * that is passed with a row, FAILPOINT_TEXT(name, p, n), is hit only by texts that contain @text.
  * Actions: kill (SIGKILL), abort, segv (a store to no address), stall=MS (sleeps, then RC_OK),
- * and lost, unsure, again, config, data, which make FAILPOINT() that class. A wrong value ends the program with one sentence and status
+ * and lost, unsure, again, config, data, which make FAILPOINT() that class. A wrong value ends the
+ * program with one sentence and status
  * 78. Any thread may hit; arming is for start and tests. */
 #ifndef MTRELAY_FAILPOINT_H
 #define MTRELAY_FAILPOINT_H

@@ -1,14 +1,16 @@
 /* journal.c - segments of checked records, and the set of what is live.
  *
  * A segment is a header and records, little endian:
- *   header  "MTJRNL1\n", id 16, boot id 36 text, segment number 8, unbroken_since 8, next report number 8, crc 4
- *   record  crc 4 (of all that follows), length 2 (of the payload), type 1, zero 1, payload
- * and zeroes up to its size. A record that a kill cut short is followed by zeroes only: it was never reported as written, so
- * no byte of its attempt left, and it counts as absent. Anything else that does not check is damage.
+ *   header  "MTJRNL1\n", id 16, boot id 36 text, segment number 8, unbroken_since 8, next report
+ * number 8, crc 4 record  crc 4 (of all that follows), length 2 (of the payload), type 1, zero 1,
+ * payload and zeroes up to its size. A record that a kill cut short is followed by zeroes only: it
+ * was never reported as written, so no byte of its attempt left, and it counts as absent. Anything
+ * else that does not check is damage.
  *
- * DIAGNOSTICS. journal_open: RC_CONFIG (folder, lock, rights). Damage is not an error: the marks before it are used, info says
- * is_broken and nothing is inferred from absent marks. Writing: RC_AGAIN when a new segment could not be made (disk full);
- * RC_BUG when write(2) into allocated room failed, after which the process must not go on. */
+ * DIAGNOSTICS. journal_open: RC_CONFIG (folder, lock, rights). Damage is not an error: the marks
+ * before it are used, info says is_broken and nothing is inferred from absent marks. Writing:
+ * RC_AGAIN when a new segment could not be made (disk full); RC_BUG when write(2) into allocated
+ * room failed, after which the process must not go on. */
 #include "config.h"
 #include <dirent.h>
 #include <errno.h>
@@ -314,7 +316,8 @@ live_submit(struct journal *j, const struct journal_mark *m)
 	if (*place == NULL) {
 		*place = calloc(1, sizeof **place);
 		if (*place == NULL)
-			abort(); /* small and bounded; a restart is safe, going on without the mark is not */
+			abort(); /* small and bounded; a restart is safe, going on without the mark
+				    is not */
 		j->live++;
 	}
 	(*place)->mark = *m;
@@ -456,7 +459,8 @@ read_file(int dir_fd, const char *name, unsigned char **data, size_t *size)
 		n = read(fd, *data + got, (size_t)st.st_size - got);
 		if (n < 0 && errno == EINTR)
 			continue;
-		/* A part would pass for the whole, and its absent marks for proof that nothing was sent. */
+		/* A part would pass for the whole, and its absent marks for proof that nothing was
+		 * sent. */
 		if (n < 0) {
 			why = errno;
 			close(fd);
@@ -535,7 +539,8 @@ head_build(const struct journal *j, uint64_t number, unsigned char *p)
 	put_int(p + HEADER_BYTES - 4, text_crc32c(0, p, HEADER_BYTES - 4), 4);
 }
 
-/* Gives the next whole record; *at moves on. False at the end; *damage tells whether the end is none. */
+/* Gives the next whole record; *at moves on. False at the end; *damage tells whether the end is
+ * none. */
 static bool
 record_next(const unsigned char *p, size_t n, size_t *at, enum mark_type *type, struct in *payload,
 	    bool *damage)
@@ -553,14 +558,15 @@ record_next(const unsigned char *p, size_t n, size_t *at, enum mark_type *type, 
 		*at += RECORD_HEAD + len;
 		return true;
 	}
-	/* A record never begins with so many zeroes: this is the end, and the rest need not be looked at. */
+	/* A record never begins with so many zeroes: this is the end, and the rest need not be
+	 * looked at. */
 	if (get_int(p + *at, RECORD_HEAD) == 0)
 		return false;
 	for (last = n; last > *at && p[last - 1] == 0; last--)
 		;
 	*damage = last - *at > RECORD_MAX;
-	/* A kill inside write(2) leaves a prefix of one record and zeroes; a whole record behind a bad one is damage however
-	 * short it is. */
+	/* A kill inside write(2) leaves a prefix of one record and zeroes; a whole record behind a
+	 * bad one is damage however short it is. */
 	if (!*damage && last > *at) {
 		size_t k;
 
@@ -813,7 +819,8 @@ drop_old(struct journal *j)
 	free(list);
 }
 
-/* Makes the next segment under a temporary name and puts it in place whole: a reader never meets half a snapshot. */
+/* Makes the next segment under a temporary name and puts it in place whole: a reader never meets
+ * half a snapshot. */
 static enum rc
 segment_new(struct journal *j, struct err *e)
 {
@@ -840,7 +847,8 @@ segment_new(struct journal *j, struct err *e)
 		why = errno != 0 ? errno : EIO;
 		goto failed;
 	}
-	/* What a provider hands out once must not depend on the old file any more before it is safe in the new one. */
+	/* What a provider hands out once must not depend on the old file any more before it is safe
+	 * in the new one. */
 	if (j->report_count > 0 && fdatasync(fd) != 0) {
 		why = errno;
 		goto failed;
@@ -1013,7 +1021,8 @@ journal_open(const char *dir, int64_t segment_bytes, int64_t keep_bytes, struct 
 		journal_close(j);
 		return rc;
 	}
-	/* After a reboot the page cache is gone and with it perhaps marks; after damage the same. */
+	/* After a reboot the page cache is gone and with it perhaps marks; after damage the same.
+	 */
 	if (!info->is_new && (info->is_broken || !info->same_boot))
 		j->unbroken_since = INT64_MAX;
 	info->unbroken_since = j->unbroken_since;
@@ -1050,7 +1059,8 @@ journal_close(struct journal *j)
 
 /* ---- writing ---- */
 
-/* Room for n records of at most `each` bytes and for what the live attempts may still have to say. */
+/* Room for n records of at most `each` bytes and for what the live attempts may still have to say.
+ */
 static enum rc
 make_room(struct journal *j, size_t n, size_t each, size_t more_live, struct err *e)
 {
@@ -1109,7 +1119,8 @@ journal_start(struct journal *j, int64_t incarnation, struct err *e)
 	enum rc rc;
 
 	j->incarnation = incarnation;
-	/* From here on an absent mark proves that nothing left: remember it in the header of a fresh segment. */
+	/* From here on an absent mark proves that nothing left: remember it in the header of a
+	 * fresh segment. */
 	if (j->unbroken_since == INT64_MAX)
 		j->unbroken_since = incarnation;
 	rc = segment_new(j, e);
@@ -1165,7 +1176,8 @@ journal_submit(struct journal *j, const struct journal_mark *m, size_t n, struct
 	return rc;
 }
 
-/* In the journal, with the heads of their records; 0: there are none, or more than anybody sends. */
+/* In the journal, with the heads of their records; 0: there are none, or more than anybody sends.
+ */
 static size_t
 ids_bytes(const struct outcome *a)
 {
@@ -1202,7 +1214,8 @@ journal_answer(struct journal *j, const struct journal_mark *m, const struct out
 
 	for (i = 0; i < n; i++)
 		extra += ids_bytes(&a[i]);
-	/* The SUBMIT has reserved no room for ids. Without a disk the database is the only place left for them. */
+	/* The SUBMIT has reserved no room for ids. Without a disk the database is the only place
+	 * left for them. */
 	if (extra > 0 && make_room(j, 1, extra, 0, &why) != RC_OK) {
 		log_err(LOG_LEVEL_ERROR, "journal.failed", &why, "answers=%zu", n);
 		extra = 0;

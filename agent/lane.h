@@ -6,7 +6,8 @@
  * else may touch it. done() may free the job or submit it again. What run() found out is written
  * into the bigger struct. thread_init and thread_fini (either may be NULL) run in the lane's
  * thread before the first and after the last job: the session is opened and closed there. All
- * signals but those of a fault (SEGV, BUS, FPE, ILL, ABRT) are blocked in the thread. Unit: milliseconds. */
+ * signals but those of a fault (SEGV, BUS, FPE, ILL, ABRT) are blocked in the thread. Unit:
+ * milliseconds. */
 #ifndef MTRELAY_LANE_H
 #define MTRELAY_LANE_H
 #include <stdbool.h>
@@ -18,7 +19,7 @@ struct job {
 	void (*run)(struct job *j, void *session_ctx);
 	void (*done)(struct job *j);
 	struct job *next; /* the lane's own */
-	bool urgent;      /* runs before all that are not */
+	bool urgent;	  /* runs before all that are not */
 };
 
 struct lane;
@@ -26,8 +27,8 @@ struct lane;
 /* Opens nothing itself: ctx is handed to run(), thread_init() and thread_fini(). At most max_jobs
  * wait or run or are finished and not yet collected. name (up to 15 bytes) names the thread. */
 enum rc lane_start(const char *name, size_t max_jobs, void (*thread_init)(void *ctx),
-		   void (*thread_fini)(void *ctx), void *ctx, struct lane **out,
-		   struct err *e) MUST_USE;
+		   void (*thread_fini)(void *ctx), void *ctx, struct lane **out, struct err *e)
+	MUST_USE;
 /* For tests and for a tool with one thread: no thread is made; lane_submit() queues,
  * lane_collect() runs and finishes everything (also what done() submits meanwhile) on the caller's
  * thread. */

@@ -16,8 +16,8 @@ enum log_sink { LOG_SINK_STDERR, LOG_SINK_JOURNAL, LOG_SINK_FILE, LOG_SINK_SYSLO
 
 /* Before the first call lines of WARN and worse go to stderr. path is for LOG_SINK_FILE and is
  * copied. */
-enum rc log_open(enum log_sink sink, const char *path, enum log_level level,
-		 struct err *e) MUST_USE;
+enum rc log_open(enum log_sink sink, const char *path, enum log_level level, struct err *e)
+	MUST_USE;
 /* Opens the file anew after it was moved by logrotate; keeps the old one when that fails. */
 enum rc log_reopen(struct err *e) MUST_USE;
 void log_close(void);

@@ -1,8 +1,9 @@
-/* message.h - one claimed row on its way, and the words that the core and the channels share about it.
+/* message.h - one claimed row on its way, and the words that the core and the channels share about
+ * it.
  *
- * A message belongs to the pipeline (loop thread). submit() lends it to a channel until exactly one outcome came back; the
- * channel reads it and changes nothing. Texts live in the arena of the batch that was claimed
- * together and die when the last message of the batch is let go. */
+ * A message belongs to the pipeline (loop thread). submit() lends it to a channel until exactly one
+ * outcome came back; the channel reads it and changes nothing. Texts live in the arena of the batch
+ * that was claimed together and die when the last message of the batch is let go. */
 #ifndef MTRELAY_MESSAGE_H
 #define MTRELAY_MESSAGE_H
 #include <stdbool.h>
@@ -16,8 +17,8 @@
 #define CARRIER_MAX 16
 #define CHANNEL_NAME_MAX 32
 
-/* What is to be sent. MSG_TYPE_AUTO is resolved before a channel sees the message. The names stand in
- * agent/msg_type.def. */
+/* What is to be sent. MSG_TYPE_AUTO is resolved before a channel sees the message. The names stand
+ * in agent/msg_type.def. */
 enum msg_type {
 #define MSG_TYPE_DEF(id, name, text) MSG_TYPE_##id,
 #include "agent/msg_type.def"
@@ -27,13 +28,14 @@ enum msg_type {
 };
 /* "SMS"; "" for MSG_TYPE_NONE. */
 const char *msg_type_name(enum msg_type t);
-/* Reads trimmed and without case; MSG_TYPE_NONE when it is no type that mtrelay knows. NULL and "" are AUTO. */
+/* Reads trimmed and without case; MSG_TYPE_NONE when it is no type that mtrelay knows. NULL and ""
+ * are AUTO. */
 enum msg_type msg_type_parse(const char *p, size_t n);
 
 #define PRIORITY_COUNT 3 /* 0 urgent, 1 normal, 2 bulk */
 
-/* Text with a length. p may be NULL when n is 0; it ends in a NUL that n does not count. full is the length in the
- * table: full > n means that it was cut at the cap or holds a NUL byte. */
+/* Text with a length. p may be NULL when n is 0; it ends in a NUL that n does not count. full is
+ * the length in the table: full > n means that it was cut at the cap or holds a NUL byte. */
 struct text {
 	const char *p;
 	size_t n;
@@ -44,22 +46,25 @@ struct text {
 enum outcome_kind {
 	OUT_ACCEPTED, /* the provider has it */
 	OUT_REJECTED, /* the provider definitely refused it: no phone gets it from this attempt */
-	OUT_DEFERRED, /* certain that nothing left or that nothing was taken: may be tried again later */
-	OUT_UNSURE, /* bytes may have left and no definite answer came */
+	OUT_DEFERRED, /* certain that nothing left or that nothing was taken: may be tried again
+			 later */
+	OUT_UNSURE,   /* bytes may have left and no definite answer came */
 };
 
 struct outcome {
 	enum outcome_kind kind;
-	bool duplicate; /* with ACCEPTED: the provider said that it knows the key already */
-	bool is_final; /* with ACCEPTED: no report will come, this is the result; set by the pipeline from the capabilities */
-	bool certainly_ended; /* with DEFERRED: the provider took and dropped this key (a new generation is due) */
+	bool duplicate;	      /* with ACCEPTED: the provider said that it knows the key already */
+	bool is_final;	      /* with ACCEPTED: no report will come, this is the result; set by the
+				 pipeline from the capabilities */
+	bool certainly_ended; /* with DEFERRED: the provider took and dropped this key (a new
+				 generation is due) */
 	char code[RESULT_CODE_LEN + 1]; /* our code, with REJECTED; a hint otherwise */
 	uint32_t retry_after_ms;	/* with DEFERRED: not before; 0: the pipeline's own pause */
 	unsigned parts;			/* 0: not told */
 	char provider_code[PROVIDER_CODE_MAX + 1];
 	char provider_id[PROVIDER_ID_MAX + 1];
-	/* With ACCEPTED of several parts that have ids and reports of their own: the ids of parts 2 and on in order, a blank
-	 * between them. NULL otherwise. Borrowed for the call. */
+	/* With ACCEPTED of several parts that have ids and reports of their own: the ids of parts 2
+	 * and on in order, a blank between them. NULL otherwise. Borrowed for the call. */
 	const char *more_ids;
 	char text[128]; /* for people, without personal data */
 };

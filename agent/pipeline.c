@@ -1,4 +1,5 @@
-/* pipeline.c - the table of messages in memory, the turn of the pump, begin and end. See pipeline.h. */
+/* pipeline.c - the table of messages in memory, the turn of the pump, begin and end. See
+ * pipeline.h. */
 #include "config.h"
 #include <event2/event.h>
 #include <inttypes.h>
@@ -16,7 +17,8 @@ pipeline_again_in(struct pipeline *p, int64_t ms)
 	struct timeval tv = { (time_t)(ms / 1000), (suseconds_t)(ms % 1000) * 1000 };
 	int64_t at = clock_mono_ms() + ms;
 
-	/* Never later than what was asked for before: a retry must not wait for a long idle poll. */
+	/* Never later than what was asked for before: a retry must not wait for a long idle poll.
+	 */
 	if (p->is_stopped || (event_pending(p->poll, EV_TIMEOUT, NULL) && p->poll_at_ms <= at))
 		return;
 	p->poll_at_ms = at;
@@ -109,7 +111,8 @@ pipeline_pump(struct pipeline *p)
 		if (w->ready > 0 && !way_is_open(p, w))
 			way_return_ready(w);
 	}
-	/* Settle first: an answer we hold costs memory and may be lost, a row we have not claimed costs nothing. */
+	/* Settle first: an answer we hold costs memory and may be lost, a row we have not claimed
+	 * costs nothing. */
 	settle_some(p);
 	report_some(p);
 	received_some(p);
@@ -319,8 +322,8 @@ pipeline_freeze(struct pipeline *p, bool is_frozen)
 	p->is_frozen = is_frozen;
 	for (i = 0; is_frozen && i < p->way_count; i++)
 		way_return_ready(&p->ways[i]);
-	/* What waits inside of a channel must not leave after the freeze either: its claim may be one of
-	 * the commits that were lost. */
+	/* What waits inside of a channel must not leave after the freeze either: its claim may be
+	 * one of the commits that were lost. */
 	for (i = 0; is_frozen && i < TABLE_SIZE; i++)
 		for (m = p->table[i]; m != NULL; m = m->hash_next)
 			if (!m->touched)
@@ -436,8 +439,8 @@ pipeline_channel_text(const struct pipeline *p, char *buf, size_t size)
 				      p->ways[i].name, way_word(p, &p->ways[i]));
 }
 
-/* The words "key=value" of a driver, which may repeat what a provider said, as an object; whole numbers
- * become numbers. */
+/* The words "key=value" of a driver, which may repeat what a provider said, as an object; whole
+ * numbers become numbers. */
 static json_t *
 fields_of(const char *facts)
 {

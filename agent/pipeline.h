@@ -1,8 +1,9 @@
 /* pipeline.h - the flow of messages: claim, rules, journal mark, channel, answer, settle.
  *
- * Owns every message in memory and the decision what becomes of it; a channel only says what happened, the store only
- * does the change that is asked for. Each claimed row ends in exactly one change: claimed = settled + in memory, which status shows
- * and the end of a drain asserts. Loop thread only. */
+ * Owns every message in memory and the decision what becomes of it; a channel only says what
+ * happened, the store only does the change that is asked for. Each claimed row ends in exactly one
+ * change: claimed = settled + in memory, which status shows and the end of a drain asserts. Loop
+ * thread only. */
 #ifndef MTRELAY_PIPELINE_H
 #define MTRELAY_PIPELINE_H
 #include <jansson.h>
@@ -28,15 +29,16 @@ struct pipeline_env {
 
 enum rc pipeline_new(const struct pipeline_env *env, struct conf *conf, struct pipeline **out,
 		     struct err *e) MUST_USE;
-/* Closes the channels and starts nothing any more; done() of jobs under way may still come, so the sessions are stopped after this
- * and before pipeline_free(). */
+/* Closes the channels and starts nothing any more; done() of jobs under way may still come, so the
+ * sessions are stopped after this and before pipeline_free(). */
 void pipeline_stop(struct pipeline *p);
 /* Messages still inside are dropped: their journal marks tell the next start. */
 void pipeline_free(struct pipeline *p);
 /* Opens the channels and begins to claim. */
 enum rc pipeline_start(struct pipeline *p, struct err *e) MUST_USE;
 
-/* No further claim; messages that no channel has go back to the table, the channels finish. pipeline_is_empty() tells the end. */
+/* No further claim; messages that no channel has go back to the table, the channels finish.
+ * pipeline_is_empty() tells the end. */
 void pipeline_drain(struct pipeline *p);
 bool pipeline_is_empty(const struct pipeline *p);
 /* More changes wait than the database takes in two transactions. */
@@ -53,18 +55,20 @@ int64_t pipeline_claim_seq(const struct pipeline *p);
 /* The same of heartbeats, which only the heartbeat counts; after a lost connection nothing is
  * claimed before one. */
 void pipeline_set_beat_seq(struct pipeline *p, int64_t seq);
-/* Swaps the configuration; channels whose options changed are closed and opened again when they are empty. */
+/* Swaps the configuration; channels whose options changed are closed and opened again when they are
+ * empty. */
 enum rc pipeline_reload(struct pipeline *p, struct conf *conf, struct err *e) MUST_USE;
 
 bool pipeline_has(const struct pipeline *p, int64_t msg_id);
-/* Rows in UNKNOWN that store_take_unknown() gave us: resolved by the channel's ability and the route's policy. */
+/* Rows in UNKNOWN that store_take_unknown() gave us: resolved by the channel's ability and the
+ * route's policy. */
 void pipeline_resolve(struct pipeline *p, const struct store_row *rows, size_t n);
 /* Are questions under way? */
 bool pipeline_is_asking(const struct pipeline *p);
 /* Is there a channel that could be asked now about messages without a report? */
 bool pipeline_may_ask(const struct pipeline *p);
-/* Rows in ACCEPTED that store_take_silent() gave us: an outcome that the channel knows by now is taken as a report, any other answer
- * changes nothing. */
+/* Rows in ACCEPTED that store_take_silent() gave us: an outcome that the channel knows by now is
+ * taken as a report, any other answer changes nothing. */
 void pipeline_ask_silent(struct pipeline *p, const struct store_row *rows, size_t n);
 /* A change that did not come from a message in memory (recovery, overdue rows); copied. */
 void pipeline_change(struct pipeline *p, const struct change *c);
@@ -78,7 +82,8 @@ void pipeline_channel_text(const struct pipeline *p, char *buf, size_t size);
 /* For status and stats; the caller owns it. */
 json_t *pipeline_status(const struct pipeline *p);
 
-/* What an outcome makes of a row: shared with the recovery, which replays answers from the journal. c borrows the ids of o. */
+/* What an outcome makes of a row: shared with the recovery, which replays answers from the journal.
+ * c borrows the ids of o. */
 void pipeline_decide(const struct journal_mark *mark, const struct outcome *o,
 		     int64_t unknown_look_ms, struct change *c);
 

@@ -105,7 +105,8 @@ log_late(const struct way *w, size_t n)
 		  w->name, n);
 }
 
-/* Tested twice for each request: whoever is past it may find that another agent has the messages. */
+/* Tested twice for each request: whoever is past it may find that another agent has the messages.
+ */
 static bool
 is_late(const struct way *w, struct message *const *m, size_t n)
 {
@@ -151,8 +152,8 @@ on_wire(void *owner, struct message **m, size_t n)
 	stat_add(STAT_messages_wire, (int64_t)n);
 	if (FAILPOINT(wire_after_mark) != RC_OK)
 		return false;
-	/* Once more: the disk under the journal may have hung, or the whole process stood still, and
-	 * then another agent has asked for these and sends them. */
+	/* Once more: the disk under the journal may have hung, or the whole process stood still,
+	 * and then another agent has asked for these and sends them. */
 	return !is_late(w, m, n);
 }
 
@@ -180,7 +181,8 @@ on_done(void *owner, struct message **m, const struct outcome *o, size_t n)
 	bool has_reports = w->driver->caps(w->ch)->has_reports;
 	size_t i, touched = 0, taken = 0, answered = 0;
 
-	/* A failed ANSWER mark cannot be undone: the marks so far say "touched", which is true and safe. */
+	/* A failed ANSWER mark cannot be undone: the marks so far say "touched", which is true and
+	 * safe. */
 	(void)FAILPOINT(answer_before_mark);
 	for (i = 0; i < n; i++) {
 		if (!m[i]->touched)
@@ -228,7 +230,8 @@ on_done(void *owner, struct message **m, const struct outcome *o, size_t n)
 		it = settle_item_new(p, m[i]);
 		pipeline_mark_of(m[i], w->name, &it->mark);
 		it->has_mark = true;
-		/* A second look at a re-send must not come before the quiet time of the re-send itself. */
+		/* A second look at a re-send must not come before the quiet time of the re-send
+		 * itself. */
 		answer = o[i];
 		answer.is_final = !has_reports;
 		/* With a key that is used up it must be deferred, if only for a moment. */
@@ -365,7 +368,8 @@ way_submit_some(struct way *w)
 				if (m->next == NULL)
 					w->tail[pr] = &w->head[pr];
 				w->ready--;
-				/* One that came too late must not take the others of its request back with it. */
+				/* One that came too late must not take the others of its request
+				 * back with it. */
 				if (now > m->deadline_boot_ms) {
 					settle_give_back(p, m, AT_PIPELINE);
 					late++;
@@ -393,7 +397,8 @@ way_submit_some(struct way *w)
 		log_late(w, late);
 }
 
-/* What waits for a channel that stopped goes back: rows wait best in the table, where another agent or channel finds them. */
+/* What waits for a channel that stopped goes back: rows wait best in the table, where another agent
+ * or channel finds them. */
 void
 way_return_ready(struct way *w)
 {

@@ -1,6 +1,7 @@
 /* pipeline_claim.c - from the table into memory: peek, claim, rules.
  *
- * DIAGNOSTICS (events): claim.failed (repeated by itself), claim.mismatch (the heartbeat finds out why). */
+ * DIAGNOSTICS (events): claim.failed (repeated by itself), claim.mismatch (the heartbeat finds out
+ * why). */
 #include "config.h"
 #include <inttypes.h>
 #include <stdio.h>
@@ -130,8 +131,8 @@ claim_run(struct store *st, struct db_job *j, struct err *e)
 	return RC_OK;
 }
 
-/* The rows of a claim whose COMMIT answer was lost: ours in the database and unknown here. What certainly never had a
- * byte goes back. */
+/* The rows of a claim whose COMMIT answer was lost: ours in the database and unknown here. What
+ * certainly never had a byte goes back. */
 static void
 release_orphans(struct pipeline *p)
 {
@@ -174,8 +175,8 @@ release_orphans(struct pipeline *p)
 static void
 claim_failed(struct pipeline *p, struct db_job *j)
 {
-	/* Also after LOST: looking for rows that nobody knows costs one read, and a driver that took a
-	 * lost COMMIT for a lost connection costs a lease. */
+	/* Also after LOST: looking for rows that nobody knows costs one read, and a driver that
+	 * took a lost COMMIT for a lost connection costs a lease. */
 	if (j->rc == RC_UNSURE || j->rc == RC_LOST) {
 		p->claim_unsure = true;
 		p->wait_for_beat = true;
@@ -183,7 +184,8 @@ claim_failed(struct pipeline *p, struct db_job *j)
 	if (j->rc == RC_BUG)
 		p->env.fatal(p->env.arg, 70, j->err.text);
 	if (j->rc == RC_NOMEM) {
-		/* The texts of so many rows do not fit: fewer, until they do; one row always fits. */
+		/* The texts of so many rows do not fit: fewer, until they do; one row always fits.
+		 */
 		p->claim_most = p->claim.claim.want > 1 ? p->claim.claim.want / 2 : 1;
 		pipeline_again_in(p, 0);
 		return;
@@ -270,7 +272,8 @@ claim_done(struct db_job *j)
 
 static const int shares[PRIORITY_COUNT] = { 8, 3, 1 };
 
-/* The next queue to claim from: by priority, but each due queue gets its share so that none starves. */
+/* The next queue to claim from: by priority, but each due queue gets its share so that none
+ * starves. */
 static bool
 queue_choose(struct pipeline *p, size_t *at, size_t *room)
 {
@@ -353,7 +356,8 @@ claim_some(struct pipeline *p)
 			pipeline_again_in(p, p->conf->times.idle_poll_ms);
 			return;
 		}
-		/* While bulk drains, an urgent row must be seen at the pace of the idle poll all the same. */
+		/* While bulk drains, an urgent row must be seen at the pace of the idle poll all
+		 * the same. */
 		if (now - p->last_peek_ms < p->conf->times.idle_poll_ms &&
 		    queue_choose(p, &at, &room)) {
 			cj->queue_at = at;
@@ -376,7 +380,8 @@ claim_some(struct pipeline *p)
 				pipeline_again_in(p, 1000);
 				return;
 			}
-			/* Before the statement: whatever the database takes, the deadline is never later than the lease allows. */
+			/* Before the statement: whatever the database takes, the deadline is never
+			 * later than the lease allows. */
 			cj->claimed_boot_ms = clock_boot_ms();
 		} else {
 			/* Also when something is due whose channel has no room. */

@@ -1,4 +1,5 @@
-/* pipeline_int.h - what the parts of the pipeline share. Nobody else includes it. See pipeline.h. */
+/* pipeline_int.h - what the parts of the pipeline share. Nobody else includes it. See pipeline.h.
+ */
 #ifndef MTRELAY_PIPELINE_INT_H
 #define MTRELAY_PIPELINE_INT_H
 #include "agent/pipeline.h"
@@ -18,8 +19,8 @@ struct event;
 #define GENERATIONS_MAX 60  /* a provider that refuses "for now" this often has refused */
 #define BACKOFF_FIRST_MS 200
 #define BACKOFF_LAST_MS 30000
-/* Messages from phones that wait for the database: no more, and not longer, since the provider can bring
- * them again and our memory cannot. */
+/* Messages from phones that wait for the database: no more, and not longer, since the provider can
+ * bring them again and our memory cannot. */
 #define RECEIVED_MAX 1000
 #define RECEIVED_BYTES ((size_t)1024 * 1024)
 #define RECEIVED_WAIT_MS 10000
@@ -41,8 +42,9 @@ struct way {
 	char name[CHANNEL_NAME_MAX + 1];
 	struct message *head[PRIORITY_COUNT], **tail[PRIORITY_COUNT]; /* ready to be submitted */
 	size_t ready;
-	size_t sent; /* lent to the driver */
-	size_t window; /* after trouble: most that may be ready or sent, doubled by each good answer; 0: no limit */
+	size_t sent;   /* lent to the driver */
+	size_t window; /* after trouble: most that may be ready or sent, doubled by each good
+			  answer; 0: no limit */
 	int64_t not_before_ms; /* after a row of deferrals nothing is submitted for a while */
 	int64_t backoff_ms;
 	size_t queries;	   /* asked by resolve() */
@@ -216,9 +218,11 @@ void pipeline_mark_of(const struct message *m, const char *channel, struct journ
 void pipeline_table_add(struct pipeline *p, struct message *m);
 void pipeline_table_remove(struct pipeline *p, struct message *m);
 void pipeline_pump(struct pipeline *p);
-/* A claim or a re-send was counted: this is what the database has acknowledged, and the journal knows it. */
+/* A claim or a re-send was counted: this is what the database has acknowledged, and the journal
+ * knows it. */
 void pipeline_counted(struct pipeline *p, int64_t claim_seq);
-/* It was not, since the database's counter is below what we remember (or all is frozen, or the id is another's). */
+/* It was not, since the database's counter is below what we remember (or all is frozen, or the id
+ * is another's). */
 void pipeline_miscounted(struct pipeline *p);
 /* Frozen or ending: what comes out of a claim now goes back. */
 bool pipeline_takes_no_more(const struct pipeline *p);

@@ -1,4 +1,5 @@
-/* pipeline_received.c - messages from phones: into mt_recv, and only then confirmed to the provider.
+/* pipeline_received.c - messages from phones: into mt_recv, and only then confirmed to the
+ * provider.
  *
  * The journal has no part in it, since a message that is not confirmed comes again: what the
  * database does not take in time is left to the provider.
@@ -44,8 +45,8 @@ end(struct pipeline *p, struct received_wait *rw, bool is_stored)
 	free(rw);
 }
 
-/* Whoever sends such bytes must not be able to make the database refuse the message. *cut: there was
- * more of it. */
+/* Whoever sends such bytes must not be able to make the database refuse the message. *cut: there
+ * was more of it. */
 static const char *
 copy_text(char **room, const char *text, size_t most_chars, bool *cut)
 {

@@ -1,6 +1,7 @@
 /* pipeline_report.c - delivery reports: journal, sync, database, and only then the next page.
  *
- * DIAGNOSTICS (events): report.failed (repeated by itself), report.kept, report.conflict, journal.failed. */
+ * DIAGNOSTICS (events): report.failed (repeated by itself), report.kept, report.conflict,
+ * journal.failed. */
 #include "config.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -28,7 +29,8 @@ sync_run(struct job *j, void *ctx)
 void
 report_page_taken(struct way *w)
 {
-	/* Called when the page is synced and again when the database has it: whichever is last lets the next page come. */
+	/* Called when the page is synced and again when the database has it: whichever is last lets
+	 * the next page come. */
 	if (w->pages >= REPORT_PAGES) {
 		w->page_owed = true;
 		return;
@@ -38,7 +40,8 @@ report_page_taken(struct way *w)
 		w->driver->reports_taken(w->ch);
 }
 
-/* Not confirmed by the disk: the next page comes when the database has this one, or has it already. */
+/* Not confirmed by the disk: the next page comes when the database has this one, or has it already.
+ */
 static void
 page_is_safe(struct way *w, bool is_synced)
 {
@@ -114,8 +117,9 @@ report_on_page(void *owner, const struct report *r, size_t n)
 	if (rc == RC_BUG)
 		p->env.fatal(p->env.arg, 75, e.text);
 	if (rc != RC_OK) {
-		/* The provider has forgotten this page and we cannot keep it on disk: the database is the only place left,
-		 * and no further page is asked for before it has this one. */
+		/* The provider has forgotten this page and we cannot keep it on disk: the database
+		 * is the only place left, and no further page is asked for before it has this one.
+		 */
 		log_err(LOG_LEVEL_ERROR, "journal.failed", &e, "reports=%zu", n);
 		memset(numbers, 0, n * sizeof *numbers);
 	}

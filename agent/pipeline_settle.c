@@ -1,8 +1,8 @@
 /* pipeline_settle.c - what an outcome makes of a row, and the line of changes that wait for the
  * database.
  *
- * DIAGNOSTICS (events): channel.duplicate, settle.failed (repeated by itself), settle.stale, settle.held,
- * settle.waiting, settle.gone. */
+ * DIAGNOSTICS (events): channel.duplicate, settle.failed (repeated by itself), settle.stale,
+ * settle.held, settle.waiting, settle.gone. */
 #include "config.h"
 #include <inttypes.h>
 #include <stdio.h>
@@ -30,7 +30,8 @@ settle_item_new(struct pipeline *p, struct message *m)
 		it->c.leg = m->leg;
 		it->c.try_no = m->try_no;
 		it->c.m = m;
-		/* The fence is enough for one that is not worked on: its settling may be what ended the process. */
+		/* The fence is enough for one that is not worked on: its settling may be what ended
+		 * the process. */
 		snprintf(it->key, sizeof it->key, "%s", m->is_shunned ? "" : m->client_key);
 		it->c.client_key = it->key;
 	}
@@ -129,7 +130,8 @@ settle_done(struct db_job *j)
 
 	sj->busy = false;
 	if (j->rc != RC_OK) {
-		/* Back to the head of the line, in order; LOST and UNSURE are read back by the repeat itself. */
+		/* Back to the head of the line, in order; LOST and UNSURE are read back by the
+		 * repeat itself. */
 		for (i = sj->n; i > 0; i--) {
 			it = sj->items[i - 1];
 			it->c = sj->changes[i - 1];
@@ -272,7 +274,8 @@ pipeline_decide(const struct journal_mark *mark, const struct outcome *o, int64_
 	text_copy(c->provider_code, sizeof c->provider_code, o->provider_code);
 	text_copy(c->provider_id, sizeof c->provider_id, o->provider_id);
 
-	/* "Duplicate" proves an acceptance only when an attempt of ours with this key is open; else somebody else used our key. */
+	/* "Duplicate" proves an acceptance only when an attempt of ours with this key is open; else
+	 * somebody else used our key. */
 	if (kind == OUT_ACCEPTED && o->duplicate && !mark->is_resend) {
 		log_event(LOG_LEVEL_ERROR, "channel.duplicate",
 			  "id=%" PRId64 " channel=%s text=\"the provider says that it knows the "
@@ -280,7 +283,8 @@ pipeline_decide(const struct journal_mark *mark, const struct outcome *o, int64_
 			  mark->msg_id, mark->channel);
 		kind = OUT_UNSURE;
 	}
-	/* While an older attempt with the same key is open, "no" to this one says nothing about that one. */
+	/* While an older attempt with the same key is open, "no" to this one says nothing about
+	 * that one. */
 	if (mark->is_resend && (kind == OUT_REJECTED || kind == OUT_DEFERRED))
 		kind = OUT_UNSURE;
 	if (kind == OUT_DEFERRED && o->certainly_ended && mark->generation >= GENERATIONS_MAX)

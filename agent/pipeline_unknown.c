@@ -108,8 +108,8 @@ resend_done(struct db_job *j)
 			pipeline_deadline(m, rj->claimed_boot_ms, p->conf->times.write_deadline_ms);
 		pipeline_table_add(p, m);
 		stat_inc(STAT_resends);
-		/* The rules held when it was first sent; they are run again only for the wire forms. A re-send stays on its
-		 * channel. */
+		/* The rules held when it was first sent; they are run again only for the wire
+		 * forms. A re-send stays on its channel. */
 		if (rj->way->ch != NULL && m->type < MSG_TYPE_COUNT)
 			way_rules_of(rj->way, m->type, &rules);
 		validate_message(m, &rules, &v);
@@ -121,7 +121,8 @@ resend_done(struct db_job *j)
 			way_enqueue(rj->way, m);
 		}
 	}
-	/* The others were put off for the time of the question; whoever is still UNKNOWN is looked at again. */
+	/* The others were put off for the time of the question; whoever is still UNKNOWN is looked
+	 * at again. */
 	for (i = 0; i < rj->n; i++)
 		if (!is_among(rj->rows[i].msg_id, rj->out, rj->got))
 			row_change(p, &rj->rows[i], CHANGE_LOOK, next_look_ms(p, &rj->rows[i]));
@@ -152,7 +153,8 @@ resend_submit(struct pipeline *p, struct resend_job *rj)
 static struct resend_job *
 resend_job_new(struct pipeline *p, struct way *w)
 {
-	/* Four long texts a row at most: the batch must take them all, or none of them would ever go. */
+	/* Four long texts a row at most: the batch must take them all, or none of them would ever
+	 * go. */
 	size_t most = batch_cap(p->conf) / (4 * (size_t)p->conf->limits.body_bytes + 8192);
 	struct resend_job *rj;
 
@@ -212,7 +214,8 @@ unknown_on_resolved(void *owner, struct query *q, size_t n)
 		struct store_row *r = &((struct store_row *)(q + n))[i];
 
 		row = *r;
-		/* Only a report was missing: anything but an outcome leaves the row to its close time. */
+		/* Only a report was missing: anything but an outcome leaves the row to its close
+		 * time. */
 		if (row.status == ROW_ACCEPTED &&
 		    (q[i].kind != RESOLVE_ACCEPTED || q[i].report.class == REPORT_PENDING))
 			continue;
@@ -236,7 +239,8 @@ unknown_on_resolved(void *owner, struct query *q, size_t n)
 					  q[i].outcome.provider_code);
 				pipeline_change(p, &c);
 			} else {
-				/* Already final: the same evidence as a report, and taken the same way. */
+				/* Already final: the same evidence as a report, and taken the same
+				 * way. */
 				text_copy(q[i].report.channel, sizeof q[i].report.channel, w->name);
 				pipeline_report(p, &q[i].report, 0);
 			}
@@ -347,8 +351,9 @@ route_of(const struct pipeline *p, enum msg_type type)
 	return route != NULL ? route : conf_route_find(p->conf, MSG_TYPE_LMS);
 }
 
-/* The channel that an attempt went out by. A row that ended its lease in SENDING does not tell: then it is known only
- * where the route has one channel, since "not found" at another one proves nothing. */
+/* The channel that an attempt went out by. A row that ended its lease in SENDING does not tell:
+ * then it is known only where the route has one channel, since "not found" at another one proves
+ * nothing. */
 static struct way *
 way_of_row(struct pipeline *p, const struct store_row *r, const struct conf_route *route)
 {
@@ -378,7 +383,8 @@ pipeline_resolve(struct pipeline *p, const struct store_row *rows, size_t n)
 			route = route_of(p, rows[i].type);
 			if (way_of_row(p, &rows[i], route) != w || pipeline_has(p, rows[i].msg_id))
 				continue;
-			/* Neither sent again nor asked for: either would end the process once more. */
+			/* Neither sent again nor asked for: either would end the process once more.
+			 */
 			if (w == NULL || blackbox_shuns(rows[i].msg_id, 0)) {
 				row_change(p, &rows[i], CHANGE_HOLD, 0);
 				continue;
@@ -404,9 +410,10 @@ pipeline_resolve(struct pipeline *p, const struct store_row *rows, size_t n)
 					       &rj);
 				break;
 			case CONF_UNKNOWN_AUTO:
-				/* A tenth of the window is kept as a margin for clocks that are not ours. A database's
-				 * clock that went back makes the age negative: then nobody knows it, and a provider
-				 * without a window must never look as if it had one. */
+				/* A tenth of the window is kept as a margin for clocks that are not
+				 * ours. A database's clock that went back makes the age negative:
+				 * then nobody knows it, and a provider without a window must never
+				 * look as if it had one. */
 				if (!rows[i].older_open && rows[i].since_first_ms >= 0 &&
 				    rows[i].since_first_ms <
 					    caps->dedup_window_ms - caps->dedup_window_ms / 10 &&

@@ -38,8 +38,8 @@ todo_flush(struct todo *t)
 	t->rc = store_apply(t->st, t->c, t->n, t->e);
 	for (i = 0; i < t->n && t->rc == RC_OK; i++) {
 		if (t->c[i].answer == CHANGE_FAILED && t->why[i].rc == RC_AGAIN) {
-			/* A customer's transaction holds the row: nobody else would ever tell it what the
-			 * journal knows. What is done is done; recovery is repeated. */
+			/* A customer's transaction holds the row: nobody else would ever tell it
+			 * what the journal knows. What is done is done; recovery is repeated. */
 			*t->e = t->why[i];
 			t->rc = RC_AGAIN;
 			break;
@@ -47,7 +47,8 @@ todo_flush(struct todo *t)
 		if (t->c[i].answer == CHANGE_FAILED)
 			log_err(LOG_LEVEL_ERROR, "settle.held", &t->why[i],
 				"id=%" PRId64 " code=%s", t->c[i].msg_id, t->c[i].code);
-		/* A row that could not even be held keeps its mark, so that the next start tries again. */
+		/* A row that could not even be held keeps its mark, so that the next start tries
+		 * again. */
 		if (t->has_mark[i] && (t->c[i].answer != CHANGE_FAILED || t->c[i].new_fence > 0))
 			t->rc = journal_settled(t->j, &t->mark[i], 1, t->e);
 	}
@@ -113,8 +114,8 @@ is_later(const struct store_row *r, const struct journal_mark *m)
 	       (leg < m->leg || (leg == m->leg && try_no < m->try_no));
 }
 
-/* Or it has this try as another agent's, who claimed the row in a database that had lost our claim (or took the row
- * over, then it is looked at once more). */
+/* Or it has this try as another agent's, who claimed the row in a database that had lost our claim
+ * (or took the row over, then it is looked at once more). */
 static bool
 is_lost(const struct store_row *r, const struct journal_mark *m, const char *agent_id)
 {
@@ -149,7 +150,8 @@ touch(struct store *st, const struct store_row *row, const struct journal_mark *
 	return rc;
 }
 
-/* Is the row of this id the message of the attempt, or one that got the id after the database went back? */
+/* Is the row of this id the message of the attempt, or one that got the id after the database went
+ * back? */
 static enum rc
 is_same(struct store *st, const struct store_row *row, const struct journal_mark *m, bool *same,
 	struct err *e)
@@ -186,7 +188,8 @@ replay_attempt(struct todo *t, const struct kept_attempt *a, const struct conf *
 	if (t->rc != RC_OK || !same)
 		return t->rc;
 	if (found && is_later(&row, &mark)) {
-		/* The database has even lost the claim: first the row learns that it was touched. */
+		/* The database has even lost the claim: first the row learns that it was touched.
+		 */
 		t->rc = touch(t->st, &row, &mark, delay_ms, &mark.fence, t->e);
 		if (t->rc != RC_OK)
 			return t->rc;

@@ -1,8 +1,9 @@
 /* relay.c - see relay.h.
  *
- * Order of a start: journal and lock, database, registration, recovery, lanes, channels, control, ready. The end is the reverse.
- * DIAGNOSTICS (events): relay.start, relay.ready, relay.recovered, relay.stop, relay.waiting, relay.taken_over, relay.frozen,
- * row.crashed, report.dropped, relay.unfrozen, relay.stuck, relay.reload, care.failed, heartbeat.failed, lease.lost. */
+ * Order of a start: journal and lock, database, registration, recovery, lanes, channels, control,
+ * ready. The end is the reverse. DIAGNOSTICS (events): relay.start, relay.ready, relay.recovered,
+ * relay.stop, relay.waiting, relay.taken_over, relay.frozen, row.crashed, report.dropped,
+ * relay.unfrozen, relay.stuck, relay.reload, care.failed, heartbeat.failed, lease.lost. */
 #include "config.h"
 #include <errno.h>
 #include <event2/event.h>
@@ -150,7 +151,8 @@ on_fatal(void *arg, int status, const char *why)
 {
 	log_event(LOG_LEVEL_ERROR, "relay.stop",
 		  "status=%d text=\"%s; the supervisor starts a new process\"", status, why);
-	/* Nothing may run on after a mark that could not be written: not even the rest of this turn of the loop. */
+	/* Nothing may run on after a mark that could not be written: not even the rest of this turn
+	 * of the loop. */
 	(void)arg;
 	_exit(status);
 }
@@ -290,7 +292,8 @@ beat_run(struct store *st, struct db_job *j, struct err *e)
 	struct beat_job *b = (struct beat_job *)j;
 	enum rc rc;
 
-	/* The database read its clock somewhere between these two: a slow call must not look like a jump. */
+	/* The database read its clock somewhere between these two: a slow call must not look like a
+	 * jump. */
 	b->before_ms = clock_boot_ms();
 	rc = store_heartbeat(st, &b->beat, e);
 	b->after_ms = clock_boot_ms();
@@ -508,7 +511,8 @@ care_done(struct db_job *j)
 		pipeline_resolve(r->pipeline, c->unknown, c->unknown_count);
 	if (c->silent_count > 0)
 		pipeline_ask_silent(r->pipeline, c->silent, c->silent_count);
-	/* Our own rows whose lease is over: those in memory still have an answer to come, of the others nobody knows more. */
+	/* Our own rows whose lease is over: those in memory still have an answer to come, of the
+	 * others nobody knows more. */
 	for (i = 0; i < c->overdue_count; i++) {
 		const struct store_row *row = &c->overdue[i];
 
@@ -632,7 +636,8 @@ check_stuck(struct relay *r)
 				  " text=\"a database call does not come back; the process ends "
 				  "and is started again\"",
 				  session_name(all[i]), session_busy_ms(all[i]));
-			/* The thread cannot be ended safely; the process can: the journal has everything. */
+			/* The thread cannot be ended safely; the process can: the journal has
+			 * everything. */
 			blackbox_stuck();
 			_exit(EX_TEMPFAIL);
 		}
@@ -828,7 +833,8 @@ relay_status(const struct relay *r)
 
 /* ---- start ---- */
 
-/* False: a signal asks for the end. A reload is nothing yet: the configuration has just been read. */
+/* False: a signal asks for the end. A reload is nothing yet: the configuration has just been read.
+ */
 static bool
 wait_ms(struct relay *r, int64_t ms)
 {
@@ -855,7 +861,8 @@ asked_to_end(void)
 	       (sigismember(&pending, SIGTERM) == 1 || sigismember(&pending, SIGINT) == 1);
 }
 
-/* The first session: waits for a server that cannot be reached, gives up on what an operator must mend. */
+/* The first session: waits for a server that cannot be reached, gives up on what an operator must
+ * mend. */
 static enum rc
 connect_first(struct relay *r, struct store **out, struct err *e)
 {
@@ -931,7 +938,8 @@ register_agent(struct relay *r, struct store *st, const struct journal_info *inf
 	a.pid = (int64_t)getpid();
 	for (;;) {
 		rc = store_register(st, &a, &r->registration, e);
-		/* The holder of another journal may be dead: its lease tells, and only the database's clock. */
+		/* The holder of another journal may be dead: its lease tells, and only the
+		 * database's clock. */
 		if (rc != RC_AGAIN || clock_mono_ms() >= until)
 			break;
 		log_err(LOG_LEVEL_WARN, "relay.waiting", e, "for=lease");
@@ -1084,8 +1092,8 @@ note_rows(struct relay *r, struct store *st)
 	}
 }
 
-/* Is this the database that the journal knows, with all that it had acknowledged? A copy that lost the last
- * second met us here first when it made the call hang that ended the process before. */
+/* Is this the database that the journal knows, with all that it had acknowledged? A copy that lost
+ * the last second met us here first when it made the call hang that ended the process before. */
 static enum rc
 judge_start(struct relay *r, struct store *st, const struct journal_info *info,
 	    struct store_facts *facts, struct err *e)
@@ -1124,8 +1132,8 @@ judge_start(struct relay *r, struct store *st, const struct journal_info *info,
 	return RC_OK;
 }
 
-/* A deadlock with the transaction of another agent, or a lock that took too long, is no reason to end:
- * what was replayed is marked as settled, and the next try goes on behind it. */
+/* A deadlock with the transaction of another agent, or a lock that took too long, is no reason to
+ * end: what was replayed is marked as settled, and the next try goes on behind it. */
 static enum rc
 recover(struct relay *r, struct store *st, const struct journal_info *info,
 	struct store_facts *facts, struct recovered *rec, struct err *e)
@@ -1296,7 +1304,8 @@ stop(struct relay *r)
 	if (r->sync_readable != NULL)
 		event_free(r->sync_readable);
 	lane_stop(r->sync);
-	/* A clean end frees the agent id at once; when the database does not answer, the lease does it later. */
+	/* A clean end frees the agent id at once; when the database does not answer, the lease does
+	 * it later. */
 	if (r->status == EX_OK && r->registration.incarnation > 0 && r->database_ok &&
 	    !r->beat.busy && store_open(&r->setup.cfg, &st, &e) == RC_OK) {
 		if (store_sign_off(st, &e) != RC_OK)
@@ -1357,7 +1366,8 @@ relay_run(const char *conf_path, struct conf *conf)
 		notify_status("running");
 		log_event(LOG_LEVEL_INFO, "relay.ready", "agent=%s dialect=%s", conf->agent.id,
 			  r->dialect);
-		supervise_alive(); /* watched from here on: the first turn may be the one that does not end */
+		supervise_alive(); /* watched from here on: the first turn may be the one that does
+				      not end */
 		event_base_dispatch(r->base);
 	} else if (r->is_quitting) {
 		log_event(LOG_LEVEL_INFO, "relay.stop", "text=\"asked to end while waiting\"");
@@ -1374,7 +1384,8 @@ relay_run(const char *conf_path, struct conf *conf)
 	notify_close();
 	conf_unref(r->conf);
 	if (r->base != NULL) {
-		/* libevent lets go of a connection by a call back of its own, perhaps still to come. */
+		/* libevent lets go of a connection by a call back of its own, perhaps still to
+		 * come. */
 		(void)event_base_loop(r->base, EVLOOP_NONBLOCK);
 		event_base_free(r->base);
 	}

@@ -1,7 +1,7 @@
 /* relay.h - the running agent: everything put together, its clocks, its signals, its end.
  *
- * One struct relay a process, on the loop thread. The control socket acts through the functions below; they
- * never block. */
+ * One struct relay a process, on the loop thread. The control socket acts through the functions
+ * below; they never block. */
 #ifndef MTRELAY_RELAY_H
 #define MTRELAY_RELAY_H
 #include <jansson.h>
@@ -9,8 +9,8 @@
 
 struct relay;
 
-/* Runs until a signal or an error ends it; returns a sysexits status (0 drained, 69 database or holder, 70 own fault, 75 try
- * again, 78 an operator must act). Takes its own reference of conf. */
+/* Runs until a signal or an error ends it; returns a sysexits status (0 drained, 69 database or
+ * holder, 70 own fault, 75 try again, 78 an operator must act). Takes its own reference of conf. */
 int relay_run(const char *conf_path, struct conf *conf);
 
 /* Who, since when, lanes, channels, rows, last error; the caller owns it. */

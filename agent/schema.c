@@ -407,7 +407,8 @@ out:
 
 /* ---- apply ---- */
 
-/* On MySQL every statement about tables commits by itself: a broken run is made whole by the next. */
+/* On MySQL every statement about tables commits by itself: a broken run is made whole by the next.
+ */
 static bool
 tables_in_transaction(const struct schema_db *db)
 {

@@ -61,7 +61,8 @@ run_job(struct job *job, void *ctx)
 	else if (s->store == NULL)
 		j->rc = session_open_store(s->cfg, s->accept_weak, &s->store, &j->err);
 	if (j->rc != RC_OK) {
-		/* Nothing was asked of the database yet: whatever failed, the job itself has not begun. */
+		/* Nothing was asked of the database yet: whatever failed, the job itself has not
+		 * begun. */
 		if (j->rc == RC_UNSURE)
 			j->rc = RC_LOST;
 		return;

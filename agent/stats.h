@@ -24,7 +24,7 @@ struct stat_info {
 
 void stat_add(enum stat_id s, int64_t n);
 void stat_inc(enum stat_id s);
-void stat_dec(enum stat_id s); /* gauges only */
+void stat_dec(enum stat_id s);		      /* gauges only */
 void stat_set(enum stat_id s, int64_t value); /* gauges only */
 int64_t stat_get(enum stat_id s);
 const struct stat_info *stat_info(enum stat_id s);

@@ -5,8 +5,8 @@
 #include "agent/store_int.h"
 #include "agent/text.h"
 
-/* DIAGNOSTICS: what the statements return goes up unchanged; RC_CONFIG with SQLSTATE 42501 (MySQL 1142,
- * 1143) when the login lacks the right. */
+/* DIAGNOSTICS: what the statements return goes up unchanged; RC_CONFIG with SQLSTATE 42501 (MySQL
+ * 1142, 1143) when the login lacks the right. */
 
 /* Columns come one after the other, in the order of the SELECT. */
 struct reader {

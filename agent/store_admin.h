@@ -1,9 +1,9 @@
 /* store_admin.h - what mtrelayctl asks of the tables and changes there.
  *
  * Part of the store (agent/store.h says whose thread and what the errors mean): the statements are
- * schema/<dialect>/admin_*.sql. Every time comes as ms since 1970 by the database's clock, 0 where the
- * column is NULL, and every distance is reckoned by the database. Numbers come whole: whoever shows
- * them masks them. Nothing is to be freed. */
+ * schema/<dialect>/admin_*.sql. Every time comes as ms since 1970 by the database's clock, 0 where
+ * the column is NULL, and every distance is reckoned by the database. Numbers come whole: whoever
+ * shows them masks them. Nothing is to be freed. */
 #ifndef MTRELAY_STORE_ADMIN_H
 #define MTRELAY_STORE_ADMIN_H
 #include "agent/store.h"
@@ -84,7 +84,8 @@ enum rc store_admin_ids_by_key(struct store *s, const char *req_key, int64_t *id
 enum rc store_admin_ids_by_group(struct store *s, const char *group_key, int64_t after,
 				 int64_t *ids, size_t max, size_t *n, struct err *e) MUST_USE;
 
-/* How the rows stood when cancellation was asked for, in one transaction; added to what is there. */
+/* How the rows stood when cancellation was asked for, in one transaction; added to what is there.
+ */
 struct admin_cancel {
 	int64_t waiting;  /* READY, DEFERRED: end with 3007 unless another refusal is nearer */
 	int64_t claimed;  /* SENDING: marked too, which counts only if the row comes back unsent */
@@ -142,8 +143,8 @@ struct admin_order {
 	enum admin_verdict verdict;
 	const char *by, *reason; /* for mt_history */
 	bool may_come_twice;
-	/* The only channel that the message can go out by, and how long that one recognises a key; 0:
-	 * not at all. While the message may be sent a resend then keeps its key and needs no
+	/* The only channel that the message can go out by, and how long that one recognises a key;
+	 * 0: not at all. While the message may be sent a resend then keeps its key and needs no
 	 * confirmation. */
 	const char *channel;
 	int64_t dedup_window_ms;
@@ -153,8 +154,8 @@ struct admin_order {
 	int64_t until_close_ms;
 	bool keeps_key;
 };
-/* In one transaction with its history row; the row is held still from the first look on. RC_DATA: the
- * database refuses the result. */
+/* In one transaction with its history row; the row is held still from the first look on. RC_DATA:
+ * the database refuses the result. */
 enum rc store_admin_decide(struct store *s, struct admin_order *o, struct err *e) MUST_USE;
 
 #endif

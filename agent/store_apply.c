@@ -46,8 +46,8 @@ stale(struct work *w)
 static bool
 is_own_rule(const struct change *c)
 {
-	/* An answer or a report is the provider's, whatever code an operator's map gave it. 9003: left
-	 * alone by us, and nothing of this attempt has left. */
+	/* An answer or a report is the provider's, whatever code an operator's map gave it. 9003:
+	 * left alone by us, and nothing of this attempt has left. */
 	return !c->is_evidence &&
 	       (c->code[0] == '2' || c->code[0] == '3' || strcmp(c->code, "9003") == 0);
 }
@@ -97,7 +97,8 @@ put_release(const struct store *s, struct db_value *a, const struct change *c, i
 	a[n++] = v_int(c->new_generation ? 1 : 0);
 	a[n++] = v_int(c->msg_id);
 	a[n++] = v_int(fence);
-	/* A fence comes again in a database that went back: perhaps it is another agent's by now. */
+	/* A fence comes again in a database that went back: perhaps it is another agent's by now.
+	 */
 	a[n++] = store_v_text(s->cfg->agent_id);
 	return n;
 }
@@ -507,7 +508,8 @@ is_older_attempt(struct store *s, const struct work *w, bool *is, struct err *e)
 	return rc;
 }
 
-/* A later attempt of this row's leg than the database knows: another node of its cluster is ahead. */
+/* A later attempt of this row's leg than the database knows: another node of its cluster is ahead.
+ */
 static bool
 is_ahead(const struct work *w)
 {
@@ -620,9 +622,9 @@ decide_accept(struct store *s, struct work *w, struct err *e)
 	return is_older ? accept_older(s, w, e) : other_leg(s, w, e);
 }
 
-/* A refusal counts for its own attempt only, whatever the fence (which a database that went back gives
- * out again), and an answer does not undo an acceptance: that was another attempt's with this key.
- * Without a key the fence decides alone. */
+/* A refusal counts for its own attempt only, whatever the fence (which a database that went back
+ * gives out again), and an answer does not undo an acceptance: that was another attempt's with this
+ * key. Without a key the fence decides alone. */
 static bool
 failure_counts(const struct work *w)
 {
@@ -675,8 +677,9 @@ decide_result(struct store *s, struct work *w, struct err *e)
 	return rc == RC_OK ? finish(w) : rc;
 }
 
-/* A report about one part of several: until it decides the message it is evidence of the acceptance,
- * and no more than that is left of it when the database refuses what is written here. */
+/* A report about one part of several: until it decides the message it is evidence of the
+ * acceptance, and no more than that is left of it when the database refuses what is written here.
+ */
 static enum rc
 decide_part(struct store *s, struct work *w, const struct part *found, struct err *e)
 {
@@ -974,7 +977,8 @@ meet_result(struct store *s, struct work *w, const struct result_row *r, struct 
 	if (c->class == r->class || c->class == RESULT_UNKNOWN)
 		return RC_OK;
 	if (c->leg != r->leg && c->class == RESULT_FAIL)
-		return RC_OK; /* the failure of the leg before, which is why there was another one */
+		return RC_OK; /* the failure of the leg before, which is why there was another one
+			       */
 	if (c->class == RESULT_FAIL && c->try_no > 0)
 		return RC_OK; /* the late answer to one attempt; only a report speaks for the key */
 	if (r->class != RESULT_UNKNOWN || c->leg != r->leg) {
@@ -1486,7 +1490,8 @@ set_aside_in_tx(struct store *s, struct work *w, struct row_state *st, const str
 			return rc;
 		c->new_fence = st->row.fence + 1;
 		if (has_outcome(st))
-			return RC_OK; /* one history row is enough for all the attempts to settle it */
+			return RC_OK; /* one history row is enough for all the attempts to settle it
+				       */
 		(void)text_copy(reason, sizeof reason,
 				other ? "another message has a result under this id and time"
 				      : why->text);

@@ -452,8 +452,9 @@ mark(struct store *s, struct store_claim *c, const struct db_value *ids, size_t 
 	return rc;
 }
 
-/* All claims and re-sends of an agent go through one session, one after the other; the caller may not have
- * heard of the last one when it asks for the next. *seq: what the counter is after the COMMIT. */
+/* All claims and re-sends of an agent go through one session, one after the other; the caller may
+ * not have heard of the last one when it asks for the next. *seq: what the counter is after the
+ * COMMIT. */
 static enum rc
 raise_seq(struct store *s, int64_t *seq, int64_t beat_seq, bool *raised, struct err *e)
 {
@@ -541,7 +542,8 @@ store_claim(struct store *s, struct store_claim *c, struct err *e)
 	rc = claim_in_tx(s, c, in_one ? NULL : ids, n, &got, &why);
 	if (rc != RC_OK || s->in_tx)
 		store_rollback(s);
-	/* A customer's transaction holds the head of the queue: what lies behind it does not wait. */
+	/* A customer's transaction holds the head of the queue: what lies behind it does not wait.
+	 */
 	if (rc == RC_AGAIN && store_is_locked(&why) && store_has(s, "claim_pick_free") &&
 	    s->claim_around_ms >= 0)
 		s->claim_around_ms = clock_mono_ms() + AROUND_MS;

@@ -135,8 +135,8 @@ bool store_is_locked(const struct err *e);
 enum rc store_find_locked(struct store *s, const int64_t *ids, size_t n, bool *is_locked,
 			  bool *known, struct err *e) MUST_USE;
 /* After a transaction about n rows failed with why, since somebody holds one of them: is_locked
- * (STORE_LIST_MAX places) tells which, or *halve: the halves are to be tried. RC_AGAIN: it cannot be
- * found out in time. */
+ * (STORE_LIST_MAX places) tells which, or *halve: the halves are to be tried. RC_AGAIN: it cannot
+ * be found out in time. */
 enum rc store_look_around(struct store *s, const int64_t *ids, size_t n, const struct err *why,
 			  bool *is_locked, bool *halve, struct err *e) MUST_USE;
 
@@ -198,8 +198,8 @@ enum rc store_parts_add(struct store *s, struct work **w, size_t n, struct err *
 /* The part that the report c is about; the key of its attempt is that of one message only. */
 enum rc store_part_find(struct store *s, const struct change *c, struct part *out, bool *found,
 			struct err *e) MUST_USE;
-/* What c says about it. The row of the message has to be written before, in the same transaction: of
- * two reports at the same time one must see the other. */
+/* What c says about it. The row of the message has to be written before, in the same transaction:
+ * of two reports at the same time one must see the other. */
 enum rc store_part_close(struct store *s, const struct change *c, enum result_class class,
 			 struct part *p, struct err *e) MUST_USE;
 /* Where there is no row any more, the parts themselves are locked instead. */

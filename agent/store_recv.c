@@ -59,8 +59,9 @@ add_range(struct store *s, struct store_received *r, size_t n, struct err *e)
 		rc = add_range(s, r, n / 2, e);
 		return rc == RC_OK ? add_range(s, r + n / 2, n - n / 2, e) : rc;
 	}
-	/* Another agent has just stored the same one, which is seen now; or the database does not know
-	 * the time that somebody's clock wrote, and a message without it is better than none. */
+	/* Another agent has just stored the same one, which is seen now; or the database does not
+	 * know the time that somebody's clock wrote, and a message without it is better than none.
+	 */
 	if (rc == RC_DATA)
 		rc = add_once(s, r, 1, false, &why);
 	if (rc == RC_DATA) {

@@ -38,7 +38,8 @@ struct validate_rules {
 enum verdict_kind {
 	VERDICT_SEND,
 	VERDICT_REFUSE, /* never: code and text are its result */
-	/* Nothing is wrong with the row, but no route takes verdict.type now, or memory is short. */
+	/* Nothing is wrong with the row, but no route takes verdict.type now, or memory is short.
+	 */
 	VERDICT_WAIT,
 };
 
@@ -48,7 +49,7 @@ struct verdict {
 	/* One sentence: column, fault, remedy; numbers masked, no message text. */
 	char text[VERDICT_TEXT_SIZE];
 	enum msg_type type; /* resolved, with SEND and WAIT */
-	unsigned bytes;     /* of the body as the carrier counts */
+	unsigned bytes;	    /* of the body as the carrier counts */
 	char to_wire[40];
 	char from_wire[40];
 	/* With variables filled in, otherwise the message's own; an SMS has no subject. */

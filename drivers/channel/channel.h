@@ -2,12 +2,14 @@
  *
  * All calls and call-backs are on the loop thread. A driver has no globals, calls back only through
  * channel_events and never from inside submit() or resolve(). It says what happened; only the
- * pipeline decides what to do. Each message of a submit() that returned RC_OK gets exactly one outcome through done(); close()
- * returns what is left first (UNSURE when wire() had said yes for it, DEFERRED otherwise).
- * Before the first byte of a request can leave the machine the driver calls wire() with all its messages: that is the
- * journal mark and the test of the write deadline. When wire() refuses, nothing may be sent and the messages go back as
- * DEFERRED. After wire() said yes only a definite answer or a proof that not a byte was written is anything else than UNSURE.
- * Connecting, backing off, re-binding and the rate are the driver's; windows and times of another try are the pipeline's. */
+ * pipeline decides what to do. Each message of a submit() that returned RC_OK gets exactly one
+ * outcome through done(); close() returns what is left first (UNSURE when wire() had said yes for
+ * it, DEFERRED otherwise). Before the first byte of a request can leave the machine the driver
+ * calls wire() with all its messages: that is the journal mark and the test of the write deadline.
+ * When wire() refuses, nothing may be sent and the messages go back as DEFERRED. After wire() said
+ * yes only a definite answer or a proof that not a byte was written is anything else than UNSURE.
+ * Connecting, backing off, re-binding and the rate are the driver's; windows and times of another
+ * try are the pipeline's. */
 #ifndef MTRELAY_CHANNEL_H
 #define MTRELAY_CHANNEL_H
 #include "agent/err.h"
@@ -22,7 +24,8 @@ enum channel_state {
 	CHANNEL_UP,
 	CHANNEL_THROTTLED, /* the provider asked for less */
 	CHANNEL_DOWN,	   /* cannot be reached; the driver tries again */
-	CHANNEL_REFUSED, /* login, certificate or account: an operator must act; tried again slowly */
+	CHANNEL_REFUSED, /* login, certificate or account: an operator must act; tried again slowly
+			  */
 };
 const char *channel_state_name(enum channel_state s);
 
@@ -70,15 +73,16 @@ struct received {
 };
 
 struct channel_events {
-	/* True: the marks are written, bytes may leave now. False: drop the request, nothing left. */
+	/* True: the marks are written, bytes may leave now. False: drop the request, nothing left.
+	 */
 	bool (*wire)(void *owner, struct message **m, size_t n);
 	/* Gives the n messages back, with one outcome each. */
 	void (*done)(void *owner, struct message **m, const struct outcome *o, size_t n);
-	/* Reports of one page. The driver asks for no further page (and confirms none) before reports_taken(). With
-	 * n = 0 the call is not made. */
+	/* Reports of one page. The driver asks for no further page (and confirms none) before
+	 * reports_taken(). With n = 0 the call is not made. */
 	void (*reports)(void *owner, const struct report *r, size_t n);
-	/* The driver confirms it to the provider when received_taken() says that the database has it; number is the
-	 * driver's own and comes back there. */
+	/* The driver confirms it to the provider when received_taken() says that the database has
+	 * it; number is the driver's own and comes back there. */
 	void (*received)(void *owner, const struct received *r, uint64_t number);
 	/* The answers to one resolve(); q is the caller's array handed back. */
 	void (*resolved)(void *owner, struct query *q, size_t n);
@@ -96,7 +100,8 @@ struct channel_env {
 
 struct channel_driver {
 	const char *name;
-	/* Reads the configuration (kept by reference until close()), does no network traffic that could send a message. */
+	/* Reads the configuration (kept by reference until close()), does no network traffic that
+	 * could send a message. */
 	enum rc (*open)(const struct channel_env *env, const struct conf_channel *cf,
 			struct channel **out, struct err *e);
 	const struct channel_caps *(*caps)(const struct channel *c);
@@ -108,13 +113,15 @@ struct channel_driver {
 	enum rc (*resolve)(struct channel *c, struct query *q, size_t n, struct err *e);
 	/* The page handed over last is durable. */
 	void (*reports_taken)(struct channel *c);
-	/* NULL: nothing is received by this channel. Not stored: the provider must bring it again. */
+	/* NULL: nothing is received by this channel. Not stored: the provider must bring it again.
+	 */
 	void (*received_taken)(struct channel *c, uint64_t number, bool is_stored);
-	/* No new work: finish what is under way (in_flight() goes to 0), pull no further reports. */
+	/* No new work: finish what is under way (in_flight() goes to 0), pull no further reports.
+	 */
 	void (*drain)(struct channel *c);
 	size_t (*in_flight)(const struct channel *c);
-	/* Login and address are right? One authorised request that sends nothing; *sentence tells what was seen. Blocks up to the
-	 * answer timeout: for mtrelayctl check only. */
+	/* Login and address are right? One authorised request that sends nothing; *sentence tells
+	 * what was seen. Blocks up to the answer timeout: for mtrelayctl check only. */
 	enum rc (*check)(const struct conf_channel *cf, char *sentence, size_t size, struct err *e);
 	/* "key=value" facts for status and stats: connections, requests, throttled ... */
 	void (*describe)(const struct channel *c, char *buf, size_t size);

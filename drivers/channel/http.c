@@ -393,8 +393,8 @@ on_late(evutil_socket_t fd, short what, void *user)
 
 	(void)fd;
 	(void)what;
-	/* Reports are handed out once: a page that has come must not be thrown away for our own sleep. A
-	 * request with messages is given up in time, whatever of it is not written yet. */
+	/* Reports are handed out once: a page that has come must not be thrown away for our own
+	 * sleep. A request with messages is given up in time, whatever of it is not written yet. */
 	if (c->body == NULL && !c->overslept && clock_mono_ms() - c->due_ms > OVERSLEPT_MS) {
 		wait_for(c, OVERSLEPT_GRACE_MS);
 		c->overslept = true;

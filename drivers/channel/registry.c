@@ -4,7 +4,8 @@
 #include <string.h>
 #include "drivers/channel/drivers.h"
 
-static const struct channel_driver *const drivers[] = { &channel_infobip, &channel_smpp, &channel_null };
+static const struct channel_driver *const drivers[] = { &channel_infobip, &channel_smpp,
+							&channel_null };
 
 const struct channel_driver *
 channel_driver_find(const char *name)

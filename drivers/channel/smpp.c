@@ -2,9 +2,9 @@
  * answers and receipts out of them.
  *
  * A message goes as one PDU or as parts, all of them over one session in one go, and has one
- * outcome when all parts are answered. A part that the centre put off alone is sent again, as long as the
- * message's write deadline allows: the centre said that it did not take it. Parts without an answer make the
- * whole UNSURE, and nothing of it is sent again here.
+ * outcome when all parts are answered. A part that the centre put off alone is sent again, as long
+ * as the message's write deadline allows: the centre said that it did not take it. Parts without an
+ * answer make the whole UNSURE, and nothing of it is sent again here.
  *
  * Less speed when the centre asks for it: a pause for the whole channel, then a limit on what is
  * under way in all windows together, halved at each such answer and raised by one with each round
@@ -273,7 +273,8 @@ finish_accepted(struct smpp_channel *ch, struct sending *s)
 	if (s->n > 1) {
 		ids = malloc((size_t)s->n * (PROVIDER_ID_MAX + 1));
 		if (ids == NULL)
-			abort(); /* small; a restart is safe, receipts that nothing matches are not */
+			abort(); /* small; a restart is safe, receipts that nothing matches are not
+				  */
 		for (unsigned i = 1; i < s->n; i++) {
 			size_t n = strlen(s->piece[i].id);
 
@@ -957,8 +958,8 @@ gather(struct smpp_channel *ch)
 		if (!plan(ch, s, session))
 			continue;
 		if (s->n > room) {
-			/* Its turn comes when answers have made room for all of it: window is not less than
-			 * parts_max. */
+			/* Its turn comes when answers have made room for all of it: window is not
+			 * less than parts_max. */
 			s->next = ch->queue.first;
 			if (ch->queue.first == NULL)
 				ch->queue.end = &s->next;
@@ -1078,8 +1079,8 @@ on_down(void *owner, struct smpp_session *session, const struct err *why, bool i
 
 	(void)session;
 	ch->is_refused = is_refused;
-	/* While others are bound the state of the channel does not tell it: half the speed, or a pair
-	 * without its receiver. */
+	/* While others are bound the state of the channel does not tell it: half the speed, or a
+	 * pair without its receiver. */
 	log_err(bound_senders(ch) > 0 && !ch->is_draining ? LOG_LEVEL_WARN : LOG_LEVEL_INFO,
 		"smpp.session", why, "channel=%s retry_ms=%" PRId64, ch->cf->name, retry_ms);
 	if (bound_senders(ch) == 0 && !ch->is_draining) {
@@ -1240,7 +1241,8 @@ smpp_open(const struct channel_env *env, const struct conf_channel *cf, struct c
 	}
 	ch->no_tlvs = ch->setup->text;
 	ch->no_tlvs.split = SMPP_SPLIT_UDH;
-	/* All parts of a message go at once, also those of a centre that cannot have it as a whole. */
+	/* All parts of a message go at once, also those of a centre that cannot have it as a whole.
+	 */
 	if (ch->no_tlvs.parts_max > (unsigned)cf->window)
 		ch->no_tlvs.parts_max = (unsigned)cf->window;
 	fill_caps(ch);
@@ -1408,7 +1410,8 @@ trial_down(void *owner, struct smpp_session *session, const struct err *why, boo
 	event_base_loopbreak(t->base);
 }
 
-/* What may come between a bind and its end is not ours to take: without an answer it comes again. */
+/* What may come between a bind and its end is not ours to take: without an answer it comes again.
+ */
 static void
 trial_deliver(void *owner, struct smpp_session *session, const struct smpp_pdu *pdu)
 {

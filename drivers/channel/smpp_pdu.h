@@ -52,7 +52,8 @@
 #define SMPP_ESM_KIND 0x3c /* what kind of message the centre delivers: */
 #define SMPP_ESM_RECEIPT 0x04
 #define SMPP_ESM_INTERMEDIATE 0x20
-#define SMPP_ESM_ACK_BITS 0x18 /* acknowledged by the handset, its user, or a conversation's end */
+#define SMPP_ESM_ACK_BITS 0x18 /* acknowledged by the handset, its user, or a conversation's end \
+				*/
 
 enum smpp_command {
 #define SMPP_COMMAND_DEF(id, value, name, answer) SMPP_##id = (value),

@@ -57,7 +57,8 @@ struct smpp_receipt_rules {
 	struct smpp_id_rules ids;
 	const char *channel;
 	int zone_min;	 /* the centre's clock east of UTC */
-	bool plain_text; /* receipts come without their bit in esm_class; then a phone can forge one */
+	bool plain_text; /* receipts come without their bit in esm_class; then a phone can forge one
+			  */
 };
 
 enum smpp_delivery {

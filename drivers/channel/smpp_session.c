@@ -400,8 +400,9 @@ on_bind_answer(struct smpp_session *s, const struct smpp_pdu *pdu)
 		fail(s, &why, is_refused);
 		return;
 	}
-	/* "If absent, 3.3 and no optional parameters" (7.4.4): so the specification; many centres of today that know
-	 * them do not say so in a bind that they answer. A version that is said and too low counts. */
+	/* "If absent, 3.3 and no optional parameters" (7.4.4): so the specification; many centres
+	 * of today that know them do not say so in a bind that they answer. A version that is said
+	 * and too low counts. */
 	s->takes_tlvs = !smpp_tlv_int(pdu, SMPP_TLV_SC_INTERFACE_VERSION, &version) ||
 			version >= SMPP_VERSION_34;
 	(void)text_copy(s->centre, sizeof s->centre, pdu->has_body ? pdu->id : "");
@@ -483,7 +484,8 @@ on_pdu(struct smpp_session *s, const struct smpp_pdu *pdu)
 			on_bind_answer(s, pdu);
 		return;
 	case SMPP_OUTBIND:
-		/* It is the centre's own call to come and bind, and has no answer (4.1.7). We have come. */
+		/* It is the centre's own call to come and bind, and has no answer (4.1.7). We have
+		 * come. */
 		note_fault(s, FAULT_COMMAND, "outbind is refused", "outbind");
 		err_set(&why, RC_LOST, 0, "smpp", "%s sent an outbind, which is refused", s->peer);
 		fail(s, &why, false);

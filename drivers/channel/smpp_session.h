@@ -32,8 +32,8 @@ struct smpp_session_events {
 	/* The answer to request; pdu is borrowed. */
 	void (*answer)(void *owner, struct smpp_session *s, void *request,
 		       const struct smpp_pdu *pdu);
-	/* No answer came in time, or what came could not be read, or the connection ended. sequence is 0
-	 * when no answer can come any more, else for smpp_session_expect_late(). */
+	/* No answer came in time, or what came could not be read, or the connection ended. sequence
+	 * is 0 when no answer can come any more, else for smpp_session_expect_late(). */
 	void (*gone)(void *owner, struct smpp_session *s, void *request, uint32_t sequence);
 	/* The answer to a request that is gone. */
 	void (*late)(void *owner, struct smpp_session *s, const char *client_key,
@@ -64,8 +64,8 @@ void smpp_session_free(struct smpp_session *s);
 /* Ends it for good; what was handed over comes back by gone(). */
 void smpp_session_abandon(struct smpp_session *s);
 
-/* Timers; about every smpp_session_tick_ms(). is_late: the loop stood still, answers may wait in the
- * socket: nothing is given up by its age this time. */
+/* Timers; about every smpp_session_tick_ms(). is_late: the loop stood still, answers may wait in
+ * the socket: nothing is given up by its age this time. */
 void smpp_session_tick(struct smpp_session *s, int64_t now_ms, bool is_late);
 int64_t smpp_session_tick_ms(const struct smpp_setup *setup);
 

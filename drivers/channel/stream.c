@@ -478,8 +478,8 @@ try_next(struct stream *s)
 void
 stream_names_again(struct evdns_base *dns)
 {
-	/* What is being looked up waits, and is asked anew. /etc/hosts is left out: it would be added
-	 * to what is known of it. */
+	/* What is being looked up waits, and is asked anew. /etc/hosts is left out: it would be
+	 * added to what is known of it. */
 	evdns_base_clear_nameservers_and_suspend(dns);
 	evdns_base_search_clear(dns);
 	(void)evdns_base_resolv_conf_parse(

@@ -13,9 +13,9 @@ static const struct {
 	{ "mysql", "SET SESSION max_execution_time",
 	  false }, /* MySQL 5.7.8 and later, reading statements only */
 	{ "postgresql", "SET statement_timeout", false },
-	/* Between two statements of ours lie milliseconds: who is silent for longer in the middle of
-	 * a transaction is frozen or its host is gone, and the rows that it has locked would wait
-	 * for TCP to notice. */
+	/* Between two statements of ours lie milliseconds: who is silent for longer in the middle
+	 * of a transaction is frozen or its host is gone, and the rows that it has locked would
+	 * wait for TCP to notice. */
 	{ "mysql", "SET SESSION idle_transaction_timeout", true }, /* MariaDB */
 	{ "postgresql", "SET idle_in_transaction_session_timeout", false },
 };

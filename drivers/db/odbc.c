@@ -76,10 +76,11 @@ struct driver_needs {
 };
 
 static const struct driver_needs driver_needs[] = {
-	/* No cursors on the server, bytes as bytes, no savepoint round every statement, no log files
-	 * (the driver's own would hold message texts), and nothing prepared on the server: a pool
-	 * in transaction mode has other sessions behind it each time, where the same name may even
-	 * stand for another statement. It is not slower: the large ones were planned anew anyway. */
+	/* No cursors on the server, bytes as bytes, no savepoint round every statement, no log
+	 * files (the driver's own would hold message texts), and nothing prepared on the server: a
+	 * pool in transaction mode has other sessions behind it each time, where the same name may
+	 * even stand for another statement. It is not slower: the large ones were planned anew
+	 * anyway. */
 	{ "psqlodbc", "PostgreSQL",
 	  "UseDeclareFetch=0;UseServerSidePrepare=0;ByteaAsLongVarBinary=1;BoolsAsChar=0;"
 	  "Protocol=7.4-1;Debug=0;CommLog=0" },

@@ -1,7 +1,9 @@
-/* fuzz.h - what the fuzz targets share: taking the input apart, and a way to say that something must hold.
+/* fuzz.h - what the fuzz targets share: taking the input apart, and a way to say that something
+ * must hold.
  *
- * A target ends by abort() where a promise is broken; the input that did it is kept by the fuzzer. What a target needs of
- * the file system lies in a folder of its own below TMPDIR, which tests/fuzz/run removes. */
+ * A target ends by abort() where a promise is broken; the input that did it is kept by the fuzzer.
+ * What a target needs of the file system lies in a folder of its own below TMPDIR, which
+ * tests/fuzz/run removes. */
 #ifndef MTRELAY_FUZZ_H
 #define MTRELAY_FUZZ_H
 #include <stdbool.h>

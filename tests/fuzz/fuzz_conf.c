@@ -1,6 +1,6 @@
-/* The whole way of a configuration: read, derive, check, print. The input is the file, and behind a byte 0x01 what it may
- * include as "more.conf"; no other file can be opened. What is taken is printed by --dump-config in a form that is
- * taken again as the same. */
+/* The whole way of a configuration: read, derive, check, print. The input is the file, and behind a
+ * byte 0x01 what it may include as "more.conf"; no other file can be opened. What is taken is
+ * printed by --dump-config in a form that is taken again as the same. */
 #include "config.h"
 #include <dlfcn.h>
 #include <errno.h>

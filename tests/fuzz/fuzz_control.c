@@ -1,5 +1,6 @@
-/* Bytes on the control socket, in up to four pieces parted by 0x01: whatever comes, the answer is one line with one
- * object, or the end; and nothing is left behind. The agent behind it is a stub. */
+/* Bytes on the control socket, in up to four pieces parted by 0x01: whatever comes, the answer is
+ * one line with one object, or the end; and nothing is left behind. The agent behind it is a stub.
+ */
 #include "config.h"
 #include <event2/event.h>
 #include <fcntl.h>

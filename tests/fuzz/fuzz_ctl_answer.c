@@ -1,5 +1,6 @@
-/* What mtrelayctl makes of an agent's answer: status, stats, pause and the like, as text and as JSON. The first byte
- * chooses the command, the rest is what the socket gives, in pieces of up to 200 bytes. */
+/* What mtrelayctl makes of an agent's answer: status, stats, pause and the like, as text and as
+ * JSON. The first byte chooses the command, the rest is what the socket gives, in pieces of up to
+ * 200 bytes. */
 #include "config.h"
 #include <errno.h>
 #include <stdarg.h>

@@ -1,6 +1,7 @@
-/* Values as client libraries hand them over: of any length, NULL or not, cut, without a known length, numbers that are none.
- * unixODBC and the MySQL client are played here, in every form that their contracts allow; the two drivers must give
- * exactly what the server has. The first bytes choose library and abilities, then come columns: type, kind, length, bytes. */
+/* Values as client libraries hand them over: of any length, NULL or not, cut, without a known
+ * length, numbers that are none. unixODBC and the MySQL client are played here, in every form that
+ * their contracts allow; the two drivers must give exactly what the server has. The first bytes
+ * choose library and abilities, then come columns: type, kind, length, bytes. */
 #include "config.h"
 #include <errno.h>
 #include "agent/text.h"
@@ -322,7 +323,8 @@ SQLGetData(SQLHSTMT h, SQLUSMALLINT c, SQLSMALLINT type, SQLPOINTER p, SQLLEN si
 #include <mysql.h>
 #endif
 
-/* MySQL's own library declares them a little otherwise; one of the two is enough to drive the driver. */
+/* MySQL's own library declares them a little otherwise; one of the two is enough to drive the
+ * driver. */
 #ifdef MARIADB_BASE_VERSION
 #define HAS_MYSQL_PLAYED
 

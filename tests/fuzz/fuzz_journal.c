@@ -1,8 +1,9 @@
-/* A segment of the journal with any content: what was read is what the next start reads again, and nothing is inferred from
- * a journal that says more than it should.
+/* A segment of the journal with any content: what was read is what the next start reads again, and
+ * nothing is inferred from a journal that says more than it should.
  *
- * The first byte chooses: bit 0, the rest is the file as it is; otherwise it is a list of records that get their right
- * checksums, with raw bytes and zeroes between them where the list says so, and bit 1 says whether the header is ours. */
+ * The first byte chooses: bit 0, the rest is the file as it is; otherwise it is a list of records
+ * that get their right checksums, with raw bytes and zeroes between them where the list says so,
+ * and bit 1 says whether the header is ours. */
 #include "config.h"
 #include <dirent.h>
 #include <fcntl.h>

@@ -1,6 +1,6 @@
-/* Whatever a receipt says: a report has an id and what is final a code, nothing that is no printable
- * word gets into it, and an id always meets itself. The first bytes choose the rules and the
- * parameters beside the text. */
+/* Whatever a receipt says: a report has an id and what is final a code, nothing that is no
+ * printable word gets into it, and an id always meets itself. The first bytes choose the rules and
+ * the parameters beside the text. */
 #include "config.h"
 #include "drivers/channel/smpp_receipt.h"
 #include "tests/fuzz/fuzz.h"

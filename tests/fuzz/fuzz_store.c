@@ -1,8 +1,9 @@
-/* Rows as an application may write them, of any type that SQLite lets into a column: whatever stands there, a row is
- * claimed, judged and settled once, or waits, and the texts are within their bounds.
+/* Rows as an application may write them, of any type that SQLite lets into a column: whatever
+ * stands there, a row is claimed, judged and settled once, or waits, and the texts are within their
+ * bounds.
  *
- * The columns of the application's block in their order, each as: kind (default, NULL, number, text, bytes, a text of
- * large length), then its value. */
+ * The columns of the application's block in their order, each as: kind (default, NULL, number,
+ * text, bytes, a text of large length), then its value. */
 #include "config.h"
 #include <inttypes.h>
 #include "agent/batch.h"
@@ -156,7 +157,8 @@ value(struct bytes *in, char *large)
 	}
 }
 
-/* False when the table itself refuses it: a date that is none, an agent's column out of its range. */
+/* False when the table itself refuses it: a date that is none, an agent's column out of its range.
+ */
 static bool
 insert(struct bytes *in)
 {

@@ -1,5 +1,5 @@
-/* Small parsers of texts that come from outside: numbers, durations, UTF-8, CP949 lengths, times, hexadecimal, phone
- * numbers, code maps. The first byte chooses, the rest is the text. */
+/* Small parsers of texts that come from outside: numbers, durations, UTF-8, CP949 lengths, times,
+ * hexadecimal, phone numbers, code maps. The first byte chooses, the rest is the text. */
 #include "config.h"
 #include <ctype.h>
 #include "agent/codemap.h"

@@ -254,8 +254,8 @@ WRAP(void, free, void *p)
 
 /* ---- objects of libraries ---- */
 
-/* jansson's reader and libevent's buffers do not survive every failure of their own allocations (2.14, 2.1.12), so it is
- * their functions that fail here. */
+/* jansson's reader and libevent's buffers do not survive every failure of their own allocations
+ * (2.14, 2.1.12), so it is their functions that fail here. */
 WRAP(json_t *, json_loadb, const char *p, size_t n, size_t flags, json_error_t *e)
 {
 	if (!now(FAIL_LIBRARY, "json_loadb"))

@@ -1,11 +1,14 @@
-/* Does each module's main job again and again, and each time the next allocation or system call of it fails, alone or with all
- * that follow. torture MODULE [alloc|system|library [NTH [HOW]]]; without an argument it names the modules.
+/* Does each module's main job again and again, and each time the next allocation or system call of
+ * it fails, alone or with all that follow. torture MODULE [alloc|system|library [NTH [HOW]]];
+ * without an argument it names the modules.
  *
- * A job knows what it was told: what was reported as done must be there when it looks again without failures, what was refused must
- * not be, nothing may leak, and nothing may end by a signal or stand still. Where own code ends the process by its own
- * choice (abort() without memory: a restart is safe) the look is taken by a fresh process, and the run counted apart.
+ * A job knows what it was told: what was reported as done must be there when it looks again without
+ * failures, what was refused must not be, nothing may leak, and nothing may end by a signal or
+ * stand still. Where own code ends the process by its own choice (abort() without memory: a restart
+ * is safe) the look is taken by a fresh process, and the run counted apart.
  *
- * Prints one line a module and kind: "MODULE KIND runs=N ended=N" or what went wrong; status 1 then. */
+ * Prints one line a module and kind: "MODULE KIND runs=N ended=N" or what went wrong; status 1
+ * then. */
 #include "config.h"
 #include <dirent.h>
 #include <errno.h>
@@ -604,7 +607,8 @@ look_store(void)
 {
 	for (int i = 0; i < 3; i++)
 		must(work());
-	/* An accepted row whose report was lost waits for the next page; a row that could not be settled alone is HELD. */
+	/* An accepted row whose report was lost waits for the next page; a row that could not be
+	 * settled alone is HELD. */
 	sql("UPDATE mt_send SET status = 9 WHERE 1 = 0");
 	must(number("SELECT COUNT(*) FROM mt_send WHERE status NOT IN (2, 4)") == 0);
 	must(number("SELECT (SELECT COUNT(*) FROM mt_send) + (SELECT COUNT(*) FROM mt_result)") ==
@@ -768,7 +772,8 @@ static const char *const kinds[] = { "alloc", "system", "library" };
 /* Ways in which a call can fail (fail.c). */
 static const unsigned hows[] = { 1, 4, 1 };
 
-/* Runs from nth on until the failure comes no more; in a process of its own. look_first: the last one ended by own choice. */
+/* Runs from nth on until the failure comes no more; in a process of its own. look_first: the last
+ * one ended by own choice. */
 static _Noreturn void
 child(const struct module *m, enum fail_kind kind, unsigned how, bool later, unsigned long nth,
       bool look_first, bool only_one)
@@ -828,7 +833,8 @@ torture(const struct module *m, enum fail_kind kind, unsigned how, bool later, u
 		if (WIFEXITED(status) && WEXITSTATUS(status) == FAIL_OWN_END) {
 			++*ended;
 			shared->runs++;
-			/* What lies in memory is gone with the process; what lies on disk is looked at by the next. */
+			/* What lies in memory is gone with the process; what lies on disk is looked
+			 * at by the next. */
 			look_first = true;
 			nth = shared->nth + step;
 			if (only != 0)

@@ -26,8 +26,8 @@ enum expected {
 	DEFER_BACKOFF, /* a pause that grows with the generation */
 };
 
-/* With a resend an older attempt with the same key is open: "no" to this one says nothing about that
- * one, and "duplicate" speaks of that one. */
+/* With a resend an older attempt with the same key is open: "no" to this one says nothing about
+ * that one, and "duplicate" speaks of that one. */
 static const struct {
 	enum outcome_kind kind;
 	enum is resend, duplicate, ended, final, asked;

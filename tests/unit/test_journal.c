@@ -309,7 +309,8 @@ put(const char *path, const unsigned char *data, size_t n)
 	close(fd);
 }
 
-/* Reopens with the given content in place of the newest segment; each look begins on the same folder. */
+/* Reopens with the given content in place of the newest segment; each look begins on the same
+ * folder. */
 static void
 look(const char *path, const unsigned char *data, size_t n, struct journal_info *info,
      struct seen *s)
@@ -351,7 +352,8 @@ cut_or_flipped_anywhere_it_never_invents_and_never_trusts(void **state)
 		;
 	used++; /* the last byte of a mark may be a zero */
 
-	/* a kill in the middle of a write leaves a prefix and zeroes: whole marks stay, the rest was never written */
+	/* a kill in the middle of a write leaves a prefix and zeroes: whole marks stay, the rest
+	 * was never written */
 	for (i = 96; i <= used; i++) {
 		memset(bad, 0, n);
 		memcpy(bad, data, i);
@@ -362,7 +364,8 @@ cut_or_flipped_anywhere_it_never_invents_and_never_trusts(void **state)
 	}
 	assert_int_equal(before, 4);
 
-	/* one flipped bit: either damage is seen, or only the last mark is gone as if it had been cut short */
+	/* one flipped bit: either damage is seen, or only the last mark is gone as if it had been
+	 * cut short */
 	for (i = 0; i < used; i++) {
 		memcpy(bad, data, n);
 		bad[i] ^= 0x10;
@@ -430,7 +433,8 @@ a_full_folder_refuses_new_attempts_and_still_takes_answers(void **state)
 	(void)state;
 	j = open_journal(&info);
 	assert_int_equal(journal_start(j, 1, &e), RC_OK);
-	/* without the right to make files a new segment cannot be made: the same as a full disk, unless root ignores it */
+	/* without the right to make files a new segment cannot be made: the same as a full disk,
+	 * unless root ignores it */
 	if (geteuid() == 0) {
 		/* for root: a folder where the new segment should go */
 		char path[100];
@@ -451,7 +455,8 @@ a_full_folder_refuses_new_attempts_and_still_takes_answers(void **state)
 		static struct seen s;
 
 		m = mark(i, 1);
-		/* Ids of parts have no room of their own: they are left out before the answer is. */
+		/* Ids of parts have no room of their own: they are left out before the answer is.
+		 */
 		o.more_ids = i == 1 ? many_ids(255, 65) : NULL;
 		assert_int_equal(journal_answer(j, &m, &o, 1, &e), RC_OK);
 		if (i == 1) {

@@ -1,6 +1,7 @@
-/* Messages from phones, and messages in several parts, on their way through the pipeline: a channel of
- * the test's own, the pipeline, the journal and the store as they are, SQLite in the test's process.
- * The channel aborts the test when it is called after its end or from inside of its own event. */
+/* Messages from phones, and messages in several parts, on their way through the pipeline: a channel
+ * of the test's own, the pipeline, the journal and the store as they are, SQLite in the test's
+ * process. The channel aborts the test when it is called after its end or from inside of its own
+ * event. */
 #include "config.h"
 #include <dirent.h>
 #include <event2/event.h>

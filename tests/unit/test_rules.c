@@ -327,7 +327,8 @@ check_verdict(const struct message *m, const struct validate_rules *r, const str
 		assert_true(v->text[0] != '\0');
 		assert_true(strlen(v->text) < VERDICT_TEXT_SIZE - 1);
 		assert_true(text_utf8_check(v->text, strlen(v->text), NULL));
-		/* The sentence masks it; what follows the first semicolon is advice with example numbers. */
+		/* The sentence masks it; what follows the first semicolon is advice with example
+		 * numbers. */
 		snprintf(told, sizeof told, "%.*s", (int)strcspn(v->text, ";"), v->text);
 		if (m->recipient.n >= 9)
 			assert_null(strstr(told, m->recipient.p));

@@ -1175,7 +1175,8 @@ test_touched_in_the_next_leg(void **state)
 	let_go(&k);
 }
 
-/* An outcome that is only not written yet: a delivery stays one, a failure was that of an earlier attempt. */
+/* An outcome that is only not written yet: a delivery stays one, a failure was that of an earlier
+ * attempt. */
 static void
 test_touched_with_an_outcome(void **state)
 {
@@ -2405,7 +2406,8 @@ test_received(void **state)
 	assert_string_equal(recv_text("sent_at", "provider_id = 'm3'"), "NULL");
 	assert_int_equal(number("SELECT LENGTH(body) FROM mt_recv WHERE provider_id = 'm4'"),
 			 strcmp(dialect, "mysql") == 0 ? 12000 : 4000);
-	/* Brought again, among new ones: stored, and once. The same id by another channel is another one. */
+	/* Brought again, among new ones: stored, and once. The same id by another channel is
+	 * another one. */
 	r[1] = from_phone("01011112222", "new", "m5");
 	r[2].channel = "other";
 	r[2].provider_id = "m1";
