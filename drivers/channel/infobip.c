@@ -72,29 +72,10 @@ set_state(struct infobip *ch, enum channel_state s, const struct err *why)
 /* --- giving messages back --- */
 
 static void
-count_outcome(struct infobip *ch, const struct outcome *o)
-{
-	switch (o->kind) {
-	case OUT_ACCEPTED:
-		ch->count.accepted++;
-		break;
-	case OUT_REJECTED:
-		ch->count.rejected++;
-		break;
-	case OUT_DEFERRED:
-		ch->count.deferred++;
-		break;
-	case OUT_UNSURE:
-		ch->count.unsure++;
-		break;
-	}
-}
-
-static void
 give_back(struct infobip *ch, struct message **m, const struct outcome *o, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
-		count_outcome(ch, &o[i]);
+		ch->count.outcome[o[i].kind]++;
 	ch->messages -= n;
 	ch->env.events->done(ch->env.owner, m, o, n);
 }
@@ -904,10 +885,11 @@ infobip_describe(const struct channel *c, char *buf, size_t size)
 		 "throttled=%llu gap_ms=%lld pages=%llu reports=%llu broken_reports=%llu "
 		 "questions=%llu connections=%llu "
 		 "http=%s prevented_resends=%llu",
-		 ch->count.requests, ch->active_n, ch->queued_n, ch->messages, ch->count.accepted,
-		 ch->count.rejected, ch->count.deferred, ch->count.unsure, ch->count.throttled,
-		 (long long)ch->gap_ms, ch->count.pages, ch->count.reports, ch->count.broken,
-		 ch->count.questions, (unsigned long long)s->connections,
+		 ch->count.requests, ch->active_n, ch->queued_n, ch->messages,
+		 ch->count.outcome[OUT_ACCEPTED], ch->count.outcome[OUT_REJECTED],
+		 ch->count.outcome[OUT_DEFERRED], ch->count.outcome[OUT_UNSURE],
+		 ch->count.throttled, (long long)ch->gap_ms, ch->count.pages, ch->count.reports,
+		 ch->count.broken, ch->count.questions, (unsigned long long)s->connections,
 		 s->version == 20   ? "2"
 		 : s->version == 11 ? "1.1"
 				    : "-",

@@ -98,8 +98,8 @@ struct infobip {
 	int64_t ask_until_ms;
 
 	struct {
-		unsigned long long requests, accepted, rejected, deferred, unsure, throttled,
-			reports, broken, pages, questions;
+		unsigned long long outcome[OUT_UNSURE + 1]; /* messages, by enum outcome_kind */
+		unsigned long long requests, throttled, reports, broken, pages, questions;
 	} count;
 };
 

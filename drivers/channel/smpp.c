@@ -139,8 +139,9 @@ struct smpp_channel {
 	uint16_t reference;
 
 	struct {
-		unsigned long long submitted, accepted, rejected, deferred, unsure, throttled, late,
-			receipts, unreadable, put_off, received, binds;
+		unsigned long long outcome[OUT_UNSURE + 1]; /* messages, by enum outcome_kind */
+		unsigned long long submitted, throttled, late, receipts, unreadable, put_off,
+			received, binds;
 	} count;
 };
 
@@ -211,20 +212,7 @@ hand_over(struct smpp_channel *ch)
 static void
 finish(struct smpp_channel *ch, struct sending *s, const struct outcome *o, char *ids)
 {
-	switch (o->kind) {
-	case OUT_ACCEPTED:
-		ch->count.accepted++;
-		break;
-	case OUT_REJECTED:
-		ch->count.rejected++;
-		break;
-	case OUT_DEFERRED:
-		ch->count.deferred++;
-		break;
-	case OUT_UNSURE:
-		ch->count.unsure++;
-		break;
-	}
+	ch->count.outcome[o->kind]++;
 	ch->done_message[ch->done_n] = s->m;
 	ch->done_outcome[ch->done_n] = *o;
 	ch->done_outcome[ch->done_n].more_ids = ids;
@@ -1369,7 +1357,8 @@ smpp_describe(const struct channel *c, char *buf, size_t size)
 		 "binds=%llu peer=%s tls=%s centre=%s",
 		 bound, ch->session_n, ch->cf->bind == CONF_BIND_PAIR ? "TX+RX" : "TRX",
 		 outstanding(ch), ch->cf->window * ch->cf->sessions, ch->limit, ch->count.submitted,
-		 ch->count.accepted, ch->count.rejected, ch->count.deferred, ch->count.unsure,
+		 ch->count.outcome[OUT_ACCEPTED], ch->count.outcome[OUT_REJECTED],
+		 ch->count.outcome[OUT_DEFERRED], ch->count.outcome[OUT_UNSURE],
 		 ch->count.throttled, ch->count.late, ch->count.receipts, ch->count.unreadable,
 		 ch->count.put_off, ch->count.received, ch->count.binds,
 		 peer[0] != '\0' ? peer : "-", tls[0] != '\0' ? tls : "-",
